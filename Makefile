@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Sluice: the front door.  `make help` lists every target.
+#
+# Nothing is compiled by this file: it sees to the tools (a private Debian 13 root under out/
+# unless this machine is one) and the source packages, enters the root and lets build/rules.mk and
+# the runners under tests/ do the work.  docs/build.md says how and why.
+
+PLATFORM ?= arm64
+APP      ?= router
+platforms := arm64 loongarch64 loongson3
+
+ifeq ($(filter $(PLATFORM),$(platforms)),)
+$(error unknown PLATFORM '$(PLATFORM)': it is one of $(platforms))
+endif
+ifeq ($(wildcard build/$(PLATFORM).mk),)
+$(error PLATFORM=$(PLATFORM) has no sources yet: arm64 is the one that builds)
+endif
+
+export PLATFORM APP DEBUG LLVM V ONCE CONSOLE LONG
+jobs_given := $(patsubst -j%,%,$(filter -j%,$(MAKEFLAGS)))
+export JOBS ?= $(jobs_given)
+MAKEFLAGS  += --no-print-directory
+.NOTPARALLEL:
+
+in   := build/in-root
+make := $(in) build/make.sh
+
+.PHONY: all image run test check unit guest system bench-forward bench-boot format format-check \
+        root root12 deps clean distclean help
+
+all: image
+
+image: deps
+	@$(make) image
+
+run: image
+	@exec $(in) python3 tests/run/run.py
+
+test: deps root12 bench-packages
+	@exec $(in) tests/run_all test
+
+check: deps
+	@exec $(in) tests/run_all check
+
+unit guest system: deps
+	@exec $(in) tests/run_all $@
+
+bench-forward: image bench-packages
+	@exec $(in) python3 tests/bench/bench_forward.py
+
+bench-boot: image
+	@exec $(in) python3 tests/bench/bench_boot.py
+
+format format-check: root
+	@exec $(in) build/format.sh $@
+
+root:
+	@$(in) --native || build/root.sh trixie out/root
+
+root12: root
+	@build/root.sh bookworm out/root12
+
+deps: root
+	@build/deps.sh newlib libfdt
+
+bench-packages: root
+	@tests/bench/fetch-linux
+
+clean:
+	@rm -rf $(wildcard $(platforms:%=out/%) $(platforms:%=out/%-*)) out/unit out/bench out/pycache
+
+distclean:
+	@rm -rf out
+
+define help_text
+make                  the image of APP for PLATFORM: out/PLATFORM/APP.img
+make run              the router between two Linux hosts, a live table of counters
+                      (ONCE=1 ends after ten replies, CONSOLE=1 attaches to the console)
+make test             all tests; the last line is the sum
+make check            the quick ones: formatting, build, unit tests, one boot, budgets
+make unit             host unit tests             make guest    tests inside the image
+make system           QEMU with real peers        make format   clang-format in place
+make bench-forward    instructions a packet, beside Linux on the same QEMU
+make bench-boot       from reset to main and to the first answered ping
+make clean            what was built              make distclean    tools and sources as well
+
+PLATFORM=arm64 (default), loongarch64, loongson3      APP=router (default) or a folder of apps/
+DEBUG=1  checks on    LLVM=1  clang and lld    V=1  show commands    JOBS=N  compilers at once
+endef
+
+help:
+	$(info $(help_text))
+	@:

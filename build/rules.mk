@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Compile and link rules; run by the Makefile where the tools are (build/in-root).
+#
+# out/PLATFORM[-debug][-llvm]/ holds objects and images: *.k.o is kernel (no FP registers), *.o is
+# application.  Sources are found by folder.  Each object depends on the headers that its compiler
+# read (-MMD) and on the flags; each image on the list of its objects.
+
+MAKEFLAGS += --no-builtin-rules --no-builtin-variables --no-print-directory
+SHELL := /bin/sh
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+PLATFORM ?= arm64
+APP      ?= router
+on        = $(filter-out 0,$($1))
+
+-include build/$(PLATFORM).mk
+include build/deps.mk
+
+variant := $(if $(call on,DEBUG),-debug)$(if $(call on,LLVM),-llvm)
+OUT     := out/$(PLATFORM)$(variant)
+Q       := $(if $(call on,V),,@)
+note     = $(if $(call on,V),,@printf '  %-5s %s\n' $1 $2)
+
+.PHONY: all image deps FORCE
+all: image
+FORCE:
+
+# A file that holds the text $2 and is touched only when that changes.
+define stamp_rule
+$1: FORCE
+	@mkdir -p $$(@D); echo '$2' | cmp -s - $$@ || echo '$2' >$$@
+endef
+
+# ---- Tools ----------------------------------------------------------------------------------
+
+GCC     := $(CROSS)gcc-14
+OBJDUMP := $(CROSS)objdump
+ifneq ($(call on,LLVM),)
+CC      := clang-19 --target=$(CLANG_TARGET)
+LD      := ld.lld-19
+AR      := llvm-ar-19
+RANLIB  := llvm-ranlib-19
+OBJCOPY := llvm-objcopy-19
+else
+CC      := $(GCC)
+LD      := $(CROSS)ld
+AR      := $(CROSS)ar
+RANLIB  := $(CROSS)ranlib
+OBJCOPY := $(CROSS)objcopy
+endif
+
+# ---- Dependencies: unpack, patch, build -------------------------------------------------------
+
+archive     = out/deps/$1-$($1_version)-$(shell printf %.12s $($1_sha256)).tar
+patches     = $(sort $(wildcard build/patches/$1/*.patch))
+NEWLIB_SRC := out/deps/newlib
+LIBFDT_SRC := out/deps/libfdt
+NEWLIB     := out/deps/newlib-$(PLATFORM)$(if $(call on,LLVM),-llvm)
+LIBFDT     := $(LIBFDT_SRC)/libfdt
+libfdt     := fdt fdt_ro fdt_rw fdt_sw fdt_wip fdt_addresses fdt_strerror fdt_empty_tree
+
+define unpack_rule
+$($2)/.unpacked: $(call archive,$1) $(call patches,$1) build/unpack.sh
+	$(call note,UNPAC,$($2))
+	$(Q)build/unpack.sh $(call archive,$1) $($2) $(call patches,$1)
+endef
+$(eval $(call unpack_rule,newlib,NEWLIB_SRC))
+$(eval $(call unpack_rule,libfdt,LIBFDT_SRC))
+
+NEWLIB_CFLAGS = -Os -g0 $(ARCH_FLAGS) $(CODE_FLAGS)
+$(NEWLIB)/.built: $(NEWLIB_SRC)/.unpacked build/newlib.sh $(NEWLIB).flags
+	$(Q)CC='$(CC)' AR=$(AR) RANLIB=$(RANLIB) CFLAGS='$(NEWLIB_CFLAGS)' \
+	    build/newlib.sh $(NEWLIB_SRC) $(NEWLIB) $(NEWLIB_HOST)
+deps: $(NEWLIB)/.built $(LIBFDT_SRC)/.unpacked
+
+# ---- Flags ------------------------------------------------------------------------------------
+
+# Nothing of the system that the compiler runs on: neither its headers nor its name.
+COMPILER_INCLUDE := $(shell $(CC) -print-file-name=include 2>/dev/null)
+INCLUDES := -I. $(addprefix -I,$(PLATFORM_DIRS)) -nostdinc \
+    -isystem $(COMPILER_INCLUDE) -isystem $(NEWLIB)/targ-include \
+    -isystem $(NEWLIB_SRC)/newlib/libc/include -isystem $(LIBFDT)
+DEFINES  := -U__linux__ -U__linux -Ulinux -U__gnu_linux__ -U__unix__ -U__unix -Uunix \
+    -D__DYNAMIC_REENT__ $(if $(call on,DEBUG),-DDEBUG=1)
+CODE_FLAGS := -fno-pic -fno-common -fno-strict-aliasing -fno-omit-frame-pointer \
+    -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables -fno-unwind-tables
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef -Werror
+CFLAGS   := -std=gnu11 $(if $(call on,DEBUG),-Og,-O2) -g $(ARCH_FLAGS) $(CODE_FLAGS) \
+    -fstack-protector-strong -ffile-prefix-map=$(CURDIR)=. $(DEFINES) $(INCLUDES)
+
+# What a single file needs on top.  string.c defines memcpy and its like: its loops must not be
+# turned into calls of themselves.
+flags_of = $(if $(filter $(EARLY_SOURCES),$1),$(EARLY_FLAGS)) \
+    $(if $(filter core/lib/string.c,$1),-fno-builtin $(STRING_FLAGS)) \
+    $(if $(filter $(LIBFDT)/%,$1),$(LIBFDT_FLAGS) -w,$(WARNINGS))
+STRING_FLAGS := $(if $(call on,LLVM),,-fno-tree-loop-distribute-patterns)
+
+# ---- Sources ----------------------------------------------------------------------------------
+
+sources     = $(shell find $(wildcard $1) -name '*.[cS]' 2>/dev/null | LC_ALL=C sort)
+app_dir    := $(firstword $(wildcard apps/$(APP) tests/$(APP)))
+kernel_src := $(call sources,$(PLATFORM_DIRS) core mm drivers net) $(libfdt:%=$(LIBFDT)/%.c)
+app_src    := $(call sources,apps/common $(app_dir))
+
+object      = $(patsubst %,$(OUT)/%$2,$(basename $(1:$(LIBFDT)/%=libfdt/%)))
+kernel_obj := $(call object,$(kernel_src),.k.o)
+app_obj    := $(call object,$(app_src),.o)
+
+# ---- Compile ----------------------------------------------------------------------------------
+
+$(eval $(call stamp_rule,$(NEWLIB).flags,$(CC) $(NEWLIB_CFLAGS)))
+$(eval $(call stamp_rule,$(OUT)/flags,$(CC) $(CFLAGS) $(KERNEL_FLAGS) $(WARNINGS) $(EARLY_FLAGS)))
+
+define compile_rule
+$(call object,$1,$2): $1 $(OUT)/flags $(NEWLIB)/.built $(LIBFDT_SRC)/.unpacked
+	@mkdir -p $$(@D)
+	$$(call note,CC,$1)
+	$$(Q)$$(CC) $$(CFLAGS) $3 $(strip $(call flags_of,$1)) -MMD -MP -c $1 -o $$@
+endef
+$(foreach s,$(kernel_src),$(eval $(call compile_rule,$s,.k.o,$$(KERNEL_FLAGS))))
+$(foreach s,$(app_src),$(eval $(call compile_rule,$s,.o,)))
+$(LIBFDT)/%.c: $(LIBFDT_SRC)/.unpacked ;
+
+-include $(patsubst %.o,%.d,$(kernel_obj) $(app_obj))
+
+# ---- Link -------------------------------------------------------------------------------------
+
+ELF    := $(OUT)/$(APP).elf
+IMG    := $(OUT)/$(APP).img
+LIBGCC  = $(shell $(GCC) -print-libgcc-file-name)
+LDFLAGS = $(LINK_FLAGS) -T $(OUT)/image.ld -nostdlib -static --gc-sections --build-id=none \
+    -z noexecstack --orphan-handling=error
+link    = $(LD) $(LDFLAGS) -o $1 $(kernel_obj) $(app_obj) $2 \
+    --start-group $(NEWLIB)/libc.a $(NEWLIB)/libm.a $(LIBGCC) --end-group
+
+$(eval $(call stamp_rule,$(OUT)/$(APP).objects,$(kernel_obj) $(app_obj)))
+
+$(OUT)/image.ld: build/image.ld build/$(PLATFORM).mk
+	@mkdir -p $(@D)
+	$(Q)$(GCC) -E -P -undef -x c -DIMAGE_BASE=$(IMAGE_BASE) \
+	    '-DLIBGCC_KERNEL=$(foreach m,$(LIBGCC_KERNEL),*libgcc.a:$m.o(.text .text.*))' $< -o $@
+
+$(OUT)/no-symbols.o: build/symbols.py
+	$(Q)build/symbols.py >$(@:.o=.S) && $(CC) $(ARCH_FLAGS) -c $(@:.o=.S) -o $@
+
+# Twice: the second time with the names of what the first time gave (build/symbols.py).
+$(ELF): $(kernel_obj) $(app_obj) $(OUT)/no-symbols.o $(OUT)/$(APP).objects $(OUT)/image.ld \
+    build/symbols.py build/elf.py
+	$(if $(app_dir),,$(error there is no application '$(APP)' (apps/$(APP) or tests/$(APP))))
+	$(call note,LD,$@)
+	$(Q)$(call link,$@.pass1,$(OUT)/no-symbols.o)
+	$(Q)build/symbols.py $@.pass1 >$(OUT)/$(APP).symbols.S
+	$(Q)$(CC) $(ARCH_FLAGS) -c $(OUT)/$(APP).symbols.S -o $(OUT)/$(APP).symbols.o
+	$(Q)$(call link,$@,$(OUT)/$(APP).symbols.o -Map=$(OUT)/$(APP).map)
+	@rm -f $@.pass1
+
+$(IMG): $(ELF) build/check_image.py build/image_allow.txt
+	$(Q)$(OBJCOPY) -O binary $< $@.new
+	$(Q)build/check_image.py $< $@.new $(OBJDUMP) $(OUT)/$(APP).symbols.S
+	@mv $@.new $@
+
+image: $(IMG)
