@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// ARM64 address-space layout: 48-bit TTBR1 half, 4 KiB granule. TTBR0 is disabled, so the whole
+// lower half, page 0 included, faults. Also read by assembly and the linker script.
+//
+//   0xffff000000000000  linear map of RAM (128 TiB)
+//   0xffff800000000000  vmalloc window: stacks, ioremap, vmalloc (64 TiB)
+//   0xfffffd0000000000  vmemmap: page descriptors, indexed by frame number
+//   0xffffffff80000000  the image, at any 2 MiB aligned physical address
+
+#pragma once
+
+#define ARCH_LINEAR_BASE 0xffff000000000000
+#define ARCH_LINEAR_BYTES 0x0000800000000000
+#define ARCH_VMALLOC_BASE 0xffff800000000000
+#define ARCH_VMALLOC_BYTES 0x0000400000000000
+#define ARCH_VMEMMAP_BASE 0xfffffd0000000000
+#define ARCH_IMAGE_BASE 0xffffffff80000000
