@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// The linear map: all RAM at a constant distance from its physical address, data only. Image
+// addresses (functions, static objects) are elsewhere and not valid arguments here, except for
+// linear_pa(), which takes both.
+
+#pragma once
+
+#include "arch/layout.h"
+#include "core/lib/types.h"
+
+static inline void *linear_va(paddr_t pa) { return (void *)(ARCH_LINEAR_BASE + pa); }
+
+// Distance between the image's link address and where it was loaded; set before C runs.
+extern uintptr_t image_pa_offset;
+
+static inline paddr_t linear_pa(const void *va)
+{
+    uintptr_t addr = (uintptr_t)va;
+    return addr >= ARCH_IMAGE_BASE ? addr - image_pa_offset : addr - ARCH_LINEAR_BASE;
+}

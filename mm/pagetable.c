@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Kernel page tables: a generic walker over arch/pagetable.h. Tables are reached through the
+// linear map. Level 0 is the root; an entry of level n covers level_bytes(n).
+//
+// Rules kept here: a table is zeroed, and the zeroes made visible, before it is linked; entries
+// that become valid are published; entries that change size or memory type go through invalid
+// with an invalidation in between; tables are never freed, so a walker never meets a stale one.
+
+#include "mm/pagetable.h"
+
+#include <string.h>
+
+#include "arch/pagetable.h"
+#include "core/sync/spinlock.h"
+#include "mm/linear.h"
+#include "mm/memblock.h"
+#include "mm/page.h"
+#include "platform/platform.h"
+
+#define PT_ENTRIES (1u << PT_INDEX_BITS)
+#define PT_LAST (PT_LEVELS - 1)
+
+// Protects all tables, except those below the entries that pagetable_map_stock's caller owns.
+static struct spinlock table_lock = SPINLOCK_INIT;
+
+static const uint64_t prot_bits[] = PT_PROT_BITS;
+
+static uint64_t level_bytes(int level)
+{
+    return 1ULL << (PAGE_SHIFT + PT_INDEX_BITS * (PT_LAST - level));
+}
+
+static uint64_t *entry_in(uint64_t *table, uintptr_t va, int level)
+{
+    return &table[va / level_bytes(level) & (PT_ENTRIES - 1)];
+}
+
+static uint64_t *table_below(uint64_t pte) { return linear_va(pte_address(pte)); }
+
+static bool is_leaf(uint64_t pte, int level) { return pte_valid(pte) && !pte_is_table(pte, level); }
+
+// The walker reads entries while we write them: one plain store, never torn or repeated.
+static void entry_set(uint64_t *entry, uint64_t pte) { *(volatile uint64_t *)entry = pte; }
+
+static bool range_ok(uintptr_t va, paddr_t pa, uint64_t len)
+{
+    uint64_t end;
+    return len && IS_ALIGNED(va | pa | len, PAGE_SIZE) &&
+           !__builtin_add_overflow(va, len - 1, &end) && !__builtin_add_overflow(pa, len - 1, &end);
+}
+
+// ---- Table pages -----------------------------------------------------------------------------
+
+static paddr_t page_from_allocator(void)
+{
+    if (!buddy_ready())
+        return memblock_alloc(PAGE_SIZE, PAGE_SIZE);
+    void *page = buddy_alloc(0, GFP_ATOMIC);
+    return page ? linear_pa(page) : 0;
+}
+
+// An empty table that the hardware sees as such once it is linked; 0 when there is no page.
+static paddr_t table_new(struct page_stock *stock)
+{
+    paddr_t pa = 0;
+    if (!stock)
+        pa = page_from_allocator();
+    else if (stock->count)
+        pa = stock->pages[--stock->count];
+    if (pa) {
+        memset(linear_va(pa), 0, PAGE_SIZE);
+        platform_pagetable_publish();
+    }
+    return pa;
+}
+
+// ---- Walking ---------------------------------------------------------------------------------
+
+// The entry that maps `va` or, where nothing does, the invalid one at which the walk ended.
+static uint64_t *walk(uintptr_t va, int *level)
+{
+    uint64_t *table = platform_pagetable_root();
+    for (*level = 0;; (*level)++) {
+        uint64_t *entry = entry_in(table, va, *level);
+        if (!pte_is_table(*entry, *level) || !pte_valid(*entry))
+            return entry;
+        table = table_below(*entry);
+    }
+}
+
+// Bytes from `va` to the end of its entry at `level`, no more than `left`.
+static uint64_t step_bytes(uintptr_t va, int level, uint64_t left)
+{
+    uint64_t rest = level_bytes(level) - (va & (level_bytes(level) - 1));
+    return MIN(rest, left);
+}
+
+static bool block_fits(uintptr_t va, paddr_t pa, uint64_t len, int level)
+{
+    return level >= PT_FIRST_BLOCK_LEVEL && len >= level_bytes(level) &&
+           IS_ALIGNED(va | pa, level_bytes(level));
+}
+
+// ---- Mapping ---------------------------------------------------------------------------------
+
+// Maps the largest block that fits at the start of the range; *done is its size.
+static int map_one(uintptr_t va, paddr_t pa, uint64_t len, uint64_t bits, struct page_stock *stock,
+                   uint64_t *done)
+{
+    int level;
+    uint64_t *entry = walk(va, &level);
+    if (pte_valid(*entry))
+        return -EEXIST;
+    for (; !block_fits(va, pa, len, level); level++) {
+        paddr_t table = table_new(stock);
+        if (!table)
+            return -ENOMEM;
+        entry_set(entry, pte_make_table(table));
+        entry = entry_in(linear_va(table), va, level + 1);
+    }
+    entry_set(entry, pte_make_leaf(pa, bits, level));
+    *done = level_bytes(level);
+    return 0;
+}
+
+// Clears all leaves of the range, whose ends cut none.
+static void clear_leaves(uintptr_t va, uint64_t len)
+{
+    int level;
+    for (uint64_t at = 0; at < len; at += step_bytes(va + at, level, len - at)) {
+        uint64_t *entry = walk(va + at, &level);
+        if (pte_valid(*entry))
+            entry_set(entry, 0);
+    }
+}
+
+static int map_range(uintptr_t va, paddr_t pa, uint64_t len, enum page_prot prot,
+                     struct page_stock *stock)
+{
+    uint64_t at = 0, done;
+    int err = 0;
+    for (; at < len && !err; at += err ? 0 : done)
+        err = map_one(va + at, pa + at, len - at, prot_bits[prot], stock, &done);
+    if (err && at) {
+        clear_leaves(va, at);
+        platform_tlb_invalidate(va, at);
+    }
+    platform_pagetable_publish();
+    return err;
+}
+
+int pagetable_map(uintptr_t va, paddr_t pa, uint64_t len, enum page_prot prot)
+{
+    if (!range_ok(va, pa, len))
+        return -EINVAL;
+    spin_lock(&table_lock);
+    int err = map_range(va, pa, len, prot, NULL);
+    spin_unlock(&table_lock);
+    return err;
+}
+
+int pagetable_map_stock(uintptr_t va, paddr_t pa, uint64_t len, enum page_prot prot,
+                        struct page_stock *stock)
+{
+    return range_ok(va, pa, len) ? map_range(va, pa, len, prot, stock) : -EINVAL;
+}
+
+// ---- Splitting -------------------------------------------------------------------------------
+
+// Replaces a block by a table of smaller ones with the same translation. The hole between break
+// and make is why no interrupt may come in between: its handler may touch the block.
+static int split(uint64_t *entry, uintptr_t va, int level)
+{
+    uint64_t old = *entry;
+    paddr_t table = table_new(NULL);
+    if (!table)
+        return -ENOMEM;
+    uint64_t *entries = linear_va(table);
+    for (unsigned i = 0; i < PT_ENTRIES; i++)
+        entries[i] = pte_make_leaf(pte_address(old) + i * level_bytes(level + 1),
+                                   old & PT_PROT_MASK, level + 1);
+    platform_pagetable_publish();
+
+    irq_flags_t flags = arch_irq_save();
+    entry_set(entry, 0);
+    platform_tlb_invalidate(ALIGN_DOWN(va, level_bytes(level)), level_bytes(level));
+    entry_set(entry, pte_make_table(table));
+    platform_pagetable_publish();
+    arch_irq_restore(flags);
+    return 0;
+}
+
+// Makes `va` a border between leaves.
+static int split_at(uintptr_t va)
+{
+    for (;;) {
+        int level;
+        uint64_t *entry = walk(va, &level);
+        if (!is_leaf(*entry, level) || IS_ALIGNED(va, level_bytes(level)))
+            return 0;
+        int err = split(entry, va, level);
+        if (err)
+            return err;
+    }
+}
+
+static int split_ends(uintptr_t va, uint64_t len)
+{
+    int err = split_at(va);
+    return err ? err : split_at(va + len);
+}
+
+// ---- Unmapping and changing ------------------------------------------------------------------
+
+int pagetable_unmap(uintptr_t va, uint64_t len)
+{
+    if (!range_ok(va, 0, len))
+        return -EINVAL;
+    spin_lock(&table_lock);
+    int err = split_ends(va, len);
+    if (!err) {
+        clear_leaves(va, len);
+        platform_tlb_invalidate(va, len);
+    }
+    spin_unlock(&table_lock);
+    return err;
+}
+
+static bool all_mapped(uintptr_t va, uint64_t len)
+{
+    int level;
+    for (uint64_t at = 0; at < len; at += step_bytes(va + at, level, len - at)) {
+        if (!pte_valid(*walk(va + at, &level)))
+            return false;
+    }
+    return true;
+}
+
+// A change of permission alone may be written over the old entry; one of the memory type may not.
+static void change_leaf(uint64_t *entry, uintptr_t va, int level, uint64_t bits)
+{
+    uint64_t old = *entry;
+    bool was_device = (old & PT_PROT_MASK) == prot_bits[PROT_DEVICE];
+    if (was_device != (bits == prot_bits[PROT_DEVICE])) {
+        entry_set(entry, 0);
+        platform_tlb_invalidate(va, level_bytes(level));
+    }
+    entry_set(entry, pte_make_leaf(pte_address(old), bits, level));
+}
+
+static int protect_range(uintptr_t va, uint64_t len, uint64_t bits)
+{
+    if (!all_mapped(va, len))
+        return -EFAULT;
+    int level, err = split_ends(va, len);
+    if (err)
+        return err;
+    for (uint64_t at = 0; at < len; at += level_bytes(level)) {
+        uint64_t *entry = walk(va + at, &level);
+        change_leaf(entry, va + at, level, bits);
+    }
+    platform_pagetable_publish();
+    platform_tlb_invalidate(va, len);
+    return 0;
+}
+
+int pagetable_protect(uintptr_t va, uint64_t len, enum page_prot prot)
+{
+    if (!range_ok(va, 0, len))
+        return -EINVAL;
+    spin_lock(&table_lock);
+    int err = protect_range(va, len, prot_bits[prot]);
+    spin_unlock(&table_lock);
+    return err;
+}
+
+// ---- Looking ---------------------------------------------------------------------------------
+
+static enum page_prot prot_of(uint64_t pte)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(prot_bits); i++) {
+        if ((pte & PT_PROT_MASK) == prot_bits[i])
+            return i;
+    }
+    return PROT_RO; // not one of ours: the least that it can be
+}
+
+int pagetable_translate(uintptr_t va, paddr_t *pa, enum page_prot *prot)
+{
+    int level;
+    spin_lock(&table_lock);
+    uint64_t pte = *walk(va, &level);
+    spin_unlock(&table_lock);
+    if (!pte_valid(pte))
+        return -EFAULT;
+    *pa = pte_address(pte) + (va & (level_bytes(level) - 1));
+    *prot = prot_of(pte);
+    return 0;
+}
+
+uint64_t pagetable_block_bytes(uint64_t len)
+{
+    for (int level = PT_FIRST_BLOCK_LEVEL; level < PT_LAST; level++) {
+        if (len >= level_bytes(level))
+            return level_bytes(level);
+    }
+    return PAGE_SIZE;
+}
