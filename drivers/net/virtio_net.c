@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// virtio-net as a port (VIRTIO 1.2, 5.1): one queue pair, no control queue. The data path is
+// virtio_net_queue.c; here are probe, start and stop, features, link and interrupts.
+//
+// Transmission causes no interrupts: sent packets are freed when more are sent, and before the CPU
+// sleeps. A configuration interrupt tells of the link and of a device that wants to be reset.
+
+#include <string.h>
+
+#include "core/debug/log.h"
+#include "core/irq/irq.h"
+#include "core/irq/softirq.h"
+#include "core/sync/rcu.h"
+#include "core/time/clock.h"
+#include "core/time/timer.h"
+#include "drivers/net/virtio_net_queue.h"
+#include "drivers/virtio/virtio.h"
+#include "mm/slab.h"
+
+enum net_config { // 5.1.4
+    CONFIG_MAC = 0,
+    CONFIG_STATUS = 6,
+    CONFIG_MTU = 10,
+};
+#define STATUS_LINK_UP 1u
+
+enum net_feature { // 5.1.3
+    F_CSUM = 0,
+    F_GUEST_CSUM = 1,
+    F_MTU = 3,
+    F_MAC = 5,
+    F_STATUS = 16,
+};
+
+enum net_queue { QUEUE_RX, QUEUE_TX };
+
+#define MTU_DEFAULT 1500
+#define MTU_MIN 68        // RFC 791, 3.2
+#define FRAME_OVERHEAD 18 // Ethernet header and a VLAN tag
+#define MTU_MAX (PACKET_DATA_MAX - FRAME_OVERHEAD)
+#define STARVED_RETRY_NS (10 * NSEC_PER_MSEC)
+
+static const char forwards[] = "whole packets only";
+static const char no_control[] = "no control queue is used";
+static const char one_buffer[] = "a frame fits one buffer and one descriptor";
+static const char one_pair[] = "one queue pair";
+static const char split_only[] = "split rings only";
+static const char no_use[] = "of no use here";
+
+static const struct virtio_feature features[] = {
+    {F_CSUM, "csum", NULL},
+    {F_GUEST_CSUM, "guest_csum", NULL},
+    {2, "ctrl_guest_offloads", no_control},
+    {F_MTU, "mtu", NULL},
+    {F_MAC, "mac", NULL},
+    {7, "guest_tso4", forwards},
+    {8, "guest_tso6", forwards},
+    {9, "guest_ecn", forwards},
+    {10, "guest_ufo", forwards},
+    {11, "host_tso4", forwards},
+    {12, "host_tso6", forwards},
+    {13, "host_ecn", forwards},
+    {14, "host_ufo", forwards},
+    {15, "mrg_rxbuf", one_buffer},
+    {F_STATUS, "status", NULL},
+    {17, "ctrl_vq", no_control},
+    {18, "ctrl_rx", no_control},
+    {19, "ctrl_vlan", no_control},
+    {20, "ctrl_rx_extra", no_control},
+    {21, "guest_announce", no_control},
+    {22, "mq", one_pair},
+    {23, "ctrl_mac_addr", no_control},
+    {24, "notify_on_empty", no_use},
+    {27, "any_layout", no_use},
+    {VIRTIO_F_INDIRECT_DESC, "indirect_desc", one_buffer},
+    {VIRTIO_F_EVENT_IDX, "event_idx", NULL},
+    {VIRTIO_F_VERSION_1, "version_1", NULL},
+    {VIRTIO_F_ACCESS_PLATFORM, "access_platform", NULL}, // addresses come from mm/dma.h
+    {VIRTIO_F_RING_PACKED, "ring_packed", split_only},
+    {VIRTIO_F_IN_ORDER, "in_order", no_use},           // order is noticed, not relied on
+    {VIRTIO_F_ORDER_PLATFORM, "order_platform", NULL}, // the ring has full device barriers
+    {VIRTIO_F_SR_IOV, "sr_iov", no_use},
+    {VIRTIO_F_NOTIFICATION_DATA, "notification_data", no_use},
+    {VIRTIO_F_RING_RESET, "ring_reset", no_use},
+    {54, "guest_uso4", forwards},
+    {55, "guest_uso6", forwards},
+    {56, "host_uso", forwards},
+    {57, "hash_report", no_use},
+    {59, "guest_hdrlen", no_use},
+    {60, "rss", one_pair},
+    {62, "standby", no_use},
+    {63, "speed_duplex", no_use},
+};
+
+struct virtio_net {
+    struct port port;
+    struct vnet_queue rx, tx;
+    struct virtio_device *vdev;
+    struct timer starved; // runs while the receive queue waits for buffers
+    int irq;              // with our handler on it; 0 before the first start
+};
+
+static struct virtio_net *net_of(const struct port *port) { return port->driver; }
+
+// ---- Interrupts and link ---------------------------------------------------------------------
+
+static bool link_is_up(const struct virtio_net *net)
+{
+    return !virtio_has(net->vdev, F_STATUS) ||
+           (virtio_config16(net->vdev, CONFIG_STATUS) & STATUS_LINK_UP);
+}
+
+static void config_changed(struct virtio_net *net)
+{
+    if (virtio_status(net->vdev) & VIRTIO_STATUS_NEEDS_RESET)
+        port_need_reset(&net->port, "the device asks for it");
+    else
+        port_link_change(&net->port, link_is_up(net));
+}
+
+static enum irq_result vnet_interrupt(void *arg)
+{
+    struct virtio_net *net = arg;
+    uint8_t reasons = virtio_isr(net->vdev);
+    if (reasons & VIRTIO_ISR_QUEUE)
+        port_rx_ready(&net->port);
+    if ((reasons & VIRTIO_ISR_CONFIG) && net->rx.live)
+        config_changed(net);
+    return reasons ? IRQ_HANDLED : IRQ_NONE;
+}
+
+static int attach_interrupt(struct virtio_net *net)
+{
+    if (net->irq)
+        return 0;
+    int irq = pci_irq(net->vdev->pci);
+    int err = irq > 0 ? irq_request(irq, vnet_interrupt, net, net->port.name) : irq;
+    if (err)
+        log_err("%s: no interrupt (%d)", net->port.name, err);
+    else
+        net->irq = irq;
+    return err;
+}
+
+// ---- Data path -------------------------------------------------------------------------------
+
+static unsigned rx_burst(struct port *port, unsigned queue, struct packet **packets, unsigned max)
+{
+    (void)queue;
+    return vnet_rx_burst(&net_of(port)->rx, packets, max);
+}
+
+static unsigned tx_burst(struct port *port, unsigned queue, struct packet **packets, unsigned count)
+{
+    (void)queue;
+    return vnet_tx_burst(&net_of(port)->tx, packets, count);
+}
+
+static bool rx_arm(struct port *port, unsigned queue)
+{
+    struct virtio_net *net = net_of(port);
+    (void)queue;
+    if (virtqueue_posted(&net->tx.vq) && net->tx.live)
+        vnet_tx_reap(&net->tx); // the pool should not miss them while we sleep
+    return vnet_rx_arm(&net->rx);
+}
+
+// Sent packets may be all that the pool lacks; what else frees some gives no notice, so ask again.
+void vnet_rx_starved(struct vnet_queue *rx)
+{
+    struct virtio_net *net = container_of(rx, struct virtio_net, rx);
+    if (net->tx.live)
+        vnet_tx_reap(&net->tx);
+    timer_start_in(&net->starved, STARVED_RETRY_NS);
+}
+
+static void starved_again(struct timer *timer)
+{
+    port_rx_ready(&container_of(timer, struct virtio_net, starved)->port);
+}
+
+// ---- Start and stop --------------------------------------------------------------------------
+
+// The MTU that the device advises, 0 when it does not or when no port could have it.
+static unsigned offered_mtu(const struct virtio_net *net)
+{
+    if (!(virtio_offered(net->vdev) >> F_MTU & 1))
+        return 0;
+    unsigned mtu = virtio_config16(net->vdev, CONFIG_MTU);
+    if (mtu >= MTU_MIN && mtu <= MTU_MAX)
+        return mtu;
+    log_warn("%s: MTU %u of the device is not usable, %u is used", net->port.name, mtu,
+             MTU_DEFAULT);
+    return 0;
+}
+
+static int set_up_queues(struct virtio_net *net)
+{
+    int err = virtio_queue_setup(net->vdev, QUEUE_RX, &net->rx.vq, VNET_RING_MAX);
+    if (!err)
+        err = virtio_queue_setup(net->vdev, QUEUE_TX, &net->tx.vq, VNET_RING_MAX);
+    return err;
+}
+
+static void go_live(struct virtio_net *net)
+{
+    unsigned mtu = net->port.mtu;
+    net->rx.csum = virtio_has(net->vdev, F_GUEST_CSUM);
+    net->tx.csum = virtio_has(net->vdev, F_CSUM);
+    net->port.features = net->tx.csum ? PORT_TX_CSUM : 0;
+    pci_enable(net->vdev->pci, PCI_COMMAND_MASTER);
+    virtio_driver_ok(net->vdev);
+    softirq_disable(); // the pool's rule
+    vnet_tx_start(&net->tx);
+    vnet_rx_start(&net->rx, MAX(mtu, MTU_DEFAULT) + FRAME_OVERHEAD);
+    softirq_enable();
+    port_link_change(&net->port, link_is_up(net));
+}
+
+// The bus is switched off after a reset whose end we have not seen, so that nothing is written
+// into packets that have another owner by then.
+static void silence(struct virtio_net *net)
+{
+    virtio_reset(net->vdev);
+    pci_disable(net->vdev->pci, PCI_COMMAND_MASTER);
+}
+
+static int start(struct port *port)
+{
+    struct virtio_net *net = net_of(port);
+    int err = virtio_reset(net->vdev);
+    if (err)
+        return err;
+    virtio_acknowledge(net->vdev);
+    unsigned mtu = offered_mtu(net);
+    port->mtu = (uint16_t)(mtu ? mtu : MTU_DEFAULT);
+    err = virtio_negotiate(net->vdev, features, ARRAY_SIZE(features), mtu ? 0 : BIT64(F_MTU));
+    if (!err)
+        err = set_up_queues(net);
+    if (!err)
+        err = attach_interrupt(net);
+    if (err)
+        silence(net);
+    else
+        go_live(net);
+    return err;
+}
+
+static void stop(struct port *port)
+{
+    struct virtio_net *net = net_of(port);
+    net->rx.live = net->tx.live = false;
+    synchronize_rcu(); // no burst that saw the queues live is still running
+    timer_cancel(&net->starved);
+    silence(net);
+    softirq_disable();
+    vnet_queue_release(&net->rx);
+    vnet_queue_release(&net->tx);
+    softirq_enable();
+}
+
+static const struct port_ops ops = {
+    .start = start,
+    .stop = stop,
+    .rx_burst = rx_burst,
+    .tx_burst = tx_burst,
+    .rx_arm = rx_arm,
+};
+
+// ---- Probe -----------------------------------------------------------------------------------
+
+static bool is_usable_mac(const uint8_t mac[6])
+{
+    return !(mac[0] & 1) && (mac[0] | mac[1] | mac[2] | mac[3] | mac[4] | mac[5]);
+}
+
+// Without a usable address from the device: a locally administered one that differs by port.
+static void read_mac(struct virtio_net *net)
+{
+    uint8_t *mac = net->port.mac;
+    if (virtio_offered(net->vdev) >> F_MAC & 1) {
+        for (unsigned i = 0; i < 6; i++)
+            mac[i] = virtio_config8(net->vdev, CONFIG_MAC + i);
+    }
+    if (is_usable_mac(mac))
+        return;
+    log_warn("virtio-net %s: no usable MAC address from the device", net->vdev->pci->name);
+    const uint8_t local[6] = {0x02, 0x76, 0x6e, 0x65, 0x74, (uint8_t)port_count()};
+    memcpy(mac, local, sizeof(local));
+}
+
+static int probe(struct virtio_device *vdev)
+{
+    struct virtio_net *net = kcalloc(1, sizeof(*net), GFP_KERNEL);
+    if (!net)
+        return -ENOMEM;
+    net->vdev = vdev;
+    net->rx.port = net->tx.port = &net->port;
+    timer_setup(&net->starved, starved_again);
+    net->port.ops = &ops;
+    net->port.driver = net;
+    net->port.mtu = MTU_DEFAULT;
+    net->port.queues = 1;
+    net->port.model = "virtio-net";
+    read_mac(net);
+    int err = port_register(&net->port);
+    if (err)
+        kfree(net);
+    return err;
+}
+VIRTIO_DRIVER(virtio_net_driver, .name = "virtio-net", .id = VIRTIO_ID_NET, .probe = probe);

@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// The virtio-net data path. Each burst costs one index load and barrier, and per packet one used
+// element, two loads and two stores; posting, notifying and reaping are done in batches. The loops
+// run over a stretch of slots without a wrap and stop at the first element that is not the plain
+// one; what is left of the burst is then taken one by one, with all checks.
+//
+// The device's answers are checked as virtqueue.h says, and its lengths here. Its claims about
+// checksums come from other machines, so a wrong one costs the packet, not the device.
+
+#include "drivers/net/virtio_net_queue.h"
+
+#define HEADER sizeof(struct vnet_header)
+// Free slots before buffers are fetched from the pool, and frames in the queue before sent ones
+// are looked for; less in a queue of fewer than twice as many slots.
+#define BATCH 32
+
+// The device broke the protocol: nothing it says counts until it was reset.
+static __noinline void fail(struct vnet_queue *q, const char *why)
+{
+    q->live = false;
+    q->port->counters.rx_errors++;
+    port_need_reset(q->port, why);
+}
+
+// ---- Receive ---------------------------------------------------------------------------------
+
+// Posted packets have their data at the headroom, so that the header is at a constant place.
+static __always_inline struct vnet_header *posted_header(struct packet *p)
+{
+    return (struct vnet_header *)(packet_buffer(p) + PACKET_HEADROOM - HEADER);
+}
+
+// Flags and segmentation type, both zero in a plain frame.
+static __always_inline uint16_t header_word(struct packet *p)
+{
+    uint16_t word;
+    __builtin_memcpy(&word, posted_header(p), sizeof(word));
+    return word;
+}
+
+// len, and zero in the fields beside it: port, flags, csum_start.
+static __always_inline void set_plain(struct packet *p, uint32_t len)
+{
+    uint64_t word = len;
+    _Static_assert(offsetof(struct packet, csum_start) == offsetof(struct packet, len) + 6,
+                   "one word of the packet");
+    __builtin_memcpy((char *)p + offsetof(struct packet, len), &word, sizeof(word));
+}
+
+// 5.1.6.4: what the device says about the checksum. False: nonsense, or a frame of a kind that
+// was not negotiated.
+static __noinline bool take_offload(const struct vnet_queue *rx, struct packet *p)
+{
+    const struct vnet_header *header = posted_header(p);
+    if (!rx->csum)
+        return true; // to be ignored
+    if (header->gso_type)
+        return false;
+    if (header->flags & VNET_HDR_NEEDS_CSUM) {
+        p->csum_start = le16_get(header->csum_start);
+        p->csum_offset = le16_get(header->csum_offset);
+        if (p->csum_start + (uint32_t)p->csum_offset + sizeof(uint16_t) > p->len)
+            return false;
+        p->flags |= PACKET_CSUM_PARTIAL;
+    } else if (header->flags & VNET_HDR_DATA_VALID) {
+        p->flags |= PACKET_CSUM_VALID;
+    }
+    return true;
+}
+
+// Takes the elements of slots [slot, end) in place; stops before the first that is out of order,
+// too long or has no sensible header. Returns how many.
+static __always_inline unsigned rx_run(struct vnet_queue *rx, struct packet **out, unsigned slot,
+                                       unsigned end)
+{
+    const uint32_t frame_max = rx->frame_max;
+    const le64_t *used = rx->vq.used_ring;
+    size_t at = slot;
+    for (; at != end; at++) {
+        uint64_t elem = ring_load64(&used[at]);
+        uint32_t len = (uint32_t)(elem >> 32) - (uint32_t)HEADER; // huge if shorter than that
+        if (unlikely((uint32_t)elem != at) || unlikely(len > frame_max))
+            break;
+        struct packet *p = rx->slots[at];
+        set_plain(p, len);
+        if (unlikely(header_word(p)) && !take_offload(rx, p))
+            break;
+        *out++ = p;
+    }
+    return (unsigned)at - slot;
+}
+
+static __noinline unsigned rx_careful(struct vnet_queue *rx, struct packet **out, unsigned count)
+{
+    unsigned got = 0;
+    while (count--) {
+        uint32_t len;
+        int slot = virtqueue_take(&rx->vq, &len);
+        if (slot < 0) {
+            fail(rx, "receive: a buffer came back that was not posted");
+            break;
+        }
+        struct packet *p = rx->slots[slot];
+        len -= (uint32_t)HEADER;
+        if (len > rx->frame_max) {
+            packet_free(p);
+            fail(rx, "receive: a length that no buffer has");
+            break;
+        }
+        set_plain(p, len);
+        if (header_word(p) && !take_offload(rx, p)) {
+            rx->port->counters.rx_errors++;
+            packet_free(p);
+            continue;
+        }
+        out[got++] = p;
+    }
+    return got;
+}
+
+// Posts `count` slots from `slot` on; their packets are in place. Length and flags of the
+// descriptors never change (vnet_rx_start).
+static __always_inline void rx_post(struct vnet_queue *rx, unsigned slot, unsigned count)
+{
+    struct virtq_desc *desc = &rx->vq.desc[slot];
+    struct packet *const *slots = &rx->slots[slot];
+    for (unsigned i = 0; i < count; i++) {
+        struct packet *p = slots[i];
+        p->data = packet_buffer(p) + PACKET_HEADROOM;
+        desc[i].addr = le64_make(packet_bus(p) - HEADER);
+    }
+}
+
+// The slots up to the end of the ring, then those from its start.
+void vnet_rx_refill(struct vnet_queue *rx)
+{
+    unsigned free = virtqueue_free(&rx->vq), slot = virtqueue_slot(&rx->vq, rx->vq.avail_idx);
+    unsigned first = MIN(free, rx->vq.size - slot), second = 0;
+    unsigned got = packet_alloc_bulk(&rx->slots[slot], first);
+    rx_post(rx, slot, got);
+    if (got == first && got < free) {
+        second = packet_alloc_bulk(rx->slots, free - first);
+        rx_post(rx, 0, second);
+    }
+    if (likely(got + second))
+        virtqueue_publish(&rx->vq, got + second);
+    if (unlikely(virtqueue_posted(&rx->vq) < rx->batch))
+        vnet_rx_starved(rx);
+}
+
+static __noinline unsigned rx_nothing(struct vnet_queue *rx, int pending)
+{
+    if (pending < 0)
+        fail(rx, "receive: the used index counts buffers that were not posted");
+    else if (virtqueue_free(&rx->vq) >= rx->batch)
+        vnet_rx_refill(rx); // the pool had none the last time
+    return 0;
+}
+
+unsigned vnet_rx_burst(struct vnet_queue *rx, struct packet **packets, unsigned max)
+{
+    if (unlikely(!rx->live))
+        return 0;
+    int pending = virtqueue_pending(&rx->vq);
+    if (pending <= 0)
+        return rx_nothing(rx, pending);
+    unsigned count = MIN((unsigned)pending, max), got = 0, kept;
+    if (likely(virtqueue_in_order(&rx->vq))) {
+        unsigned slot = virtqueue_slot(&rx->vq, rx->vq.used_idx);
+        unsigned first = MIN(count, rx->vq.size - slot);
+        got = rx_run(rx, packets, slot, slot + first);
+        if (unlikely(got < count) && got == first)
+            got += rx_run(rx, packets + got, 0, count - got);
+        virtqueue_completed(&rx->vq, got);
+    }
+    kept = got;
+    if (unlikely(got < count))
+        kept += rx_careful(rx, packets + got, count - got);
+    if (virtqueue_free(&rx->vq) >= rx->batch && rx->live) {
+        virtqueue_disarm(&rx->vq);
+        vnet_rx_refill(rx);
+    }
+    return kept;
+}
+
+bool vnet_rx_arm(struct vnet_queue *rx) { return rx->live && virtqueue_arm(&rx->vq); }
+
+static void start(struct vnet_queue *q)
+{
+    unsigned half = q->vq.size / 2;
+    q->batch = (uint16_t)MAX(MIN(half, BATCH), 1);
+    q->live = true;
+}
+
+void vnet_rx_start(struct vnet_queue *rx, unsigned frame_max)
+{
+    rx->frame_max = frame_max;
+    for (unsigned slot = 0; slot < rx->vq.size; slot++) {
+        rx->vq.desc[slot].len = le32_make((uint32_t)(HEADER + frame_max));
+        rx->vq.desc[slot].flags = le16_make(VIRTQ_DESC_WRITE);
+    }
+    start(rx);
+    vnet_rx_refill(rx);
+}
+
+// ---- Transmit --------------------------------------------------------------------------------
+
+// 5.1.6.2: the device finishes the checksum at csum_start + csum_offset.
+static __noinline void give_offload(const struct vnet_queue *tx, const struct packet *p)
+{
+    struct vnet_header *header = (struct vnet_header *)(p->data - HEADER);
+    if (!tx->csum)
+        return;
+    header->flags = VNET_HDR_NEEDS_CSUM;
+    header->csum_start = le16_make(p->csum_start);
+    header->csum_offset = le16_make(p->csum_offset);
+}
+
+// Fills `count` slots from `slot` on. Flags of the descriptors stay 0.
+static __always_inline void tx_run(struct vnet_queue *tx, struct packet **packets, unsigned slot,
+                                   unsigned count)
+{
+    struct virtq_desc *desc = &tx->vq.desc[slot];
+    struct packet **slots = &tx->slots[slot];
+    for (unsigned i = 0; i < count; i++) {
+        struct packet *p = packets[i];
+        struct vnet_header *header = (struct vnet_header *)(p->data - HEADER);
+        slots[i] = p;
+        __builtin_memset(header, 0, HEADER);
+        if (unlikely(p->flags & PACKET_CSUM_PARTIAL))
+            give_offload(tx, p);
+        desc[i].addr = le64_make((uintptr_t)header + p->bus_delta);
+        desc[i].len = le32_make((uint32_t)(p->len + HEADER));
+    }
+}
+
+// Frees the packets of elements that are in order, up to `count` from `slot` on.
+static __always_inline unsigned reap_run(struct vnet_queue *tx, unsigned slot, unsigned count)
+{
+    const le64_t *used = &tx->vq.used_ring[slot];
+    unsigned done = 0;
+    while (done < count && likely((uint32_t)ring_load64(&used[done]) == slot + done))
+        done++;
+    if (done)
+        packet_free_bulk(&tx->slots[slot], done);
+    return done;
+}
+
+static __noinline void reap_careful(struct vnet_queue *tx, unsigned count)
+{
+    while (count--) {
+        uint32_t len; // nothing was written, so it means nothing
+        int slot = virtqueue_take(&tx->vq, &len);
+        if (slot < 0) {
+            fail(tx, "transmit: a buffer came back that was not posted");
+            return;
+        }
+        packet_free(tx->slots[slot]);
+    }
+}
+
+// Interrupts are never wanted here: the event is moved along behind the index.
+void vnet_tx_reap(struct vnet_queue *tx)
+{
+    int pending = virtqueue_pending(&tx->vq);
+    if (unlikely(pending < 0))
+        fail(tx, "transmit: the used index counts buffers that were not posted");
+    if (pending <= 0)
+        return;
+    unsigned count = (unsigned)pending, done = 0;
+    if (likely(virtqueue_in_order(&tx->vq))) {
+        unsigned slot = virtqueue_slot(&tx->vq, tx->vq.used_idx);
+        unsigned first = MIN(count, tx->vq.size - slot);
+        done = reap_run(tx, slot, first);
+        if (done == first && done < count)
+            done += reap_run(tx, 0, count - done);
+        virtqueue_completed(&tx->vq, done);
+    }
+    if (unlikely(done < count))
+        reap_careful(tx, count - done);
+    virtqueue_disarm(&tx->vq);
+}
+
+unsigned vnet_tx_burst(struct vnet_queue *tx, struct packet **packets, unsigned count)
+{
+    if (virtqueue_posted(&tx->vq) >= tx->batch && tx->live)
+        vnet_tx_reap(tx);
+    if (unlikely(!tx->live))
+        return 0;
+    count = MIN(count, virtqueue_free(&tx->vq));
+    if (unlikely(!count))
+        return 0;
+    unsigned slot = virtqueue_slot(&tx->vq, tx->vq.avail_idx);
+    unsigned first = MIN(count, tx->vq.size - slot);
+    tx_run(tx, packets, slot, first);
+    if (unlikely(first < count))
+        tx_run(tx, packets + first, 0, count - first);
+    virtqueue_publish(&tx->vq, count);
+    return count;
+}
+
+void vnet_tx_start(struct vnet_queue *tx) { start(tx); }
+
+void vnet_queue_release(struct vnet_queue *q)
+{
+    q->live = false;
+    for (uint16_t at = q->vq.done_idx; at != q->vq.avail_idx; at++) {
+        if (virtqueue_is_outstanding(&q->vq, at))
+            packet_free(q->slots[virtqueue_slot(&q->vq, at)]);
+    }
+    q->vq.avail_idx = q->vq.used_idx = q->vq.done_idx;
+}
