@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// The fast path. A burst of up to 64 frames of one port goes through two loops, each of which
+// leaves the common case only through an unlikely branch to out-of-line code:
+//
+//   classify  for us, plain IPv4, all of RFC 1812 section 5.2.2, trimmed to its total length
+//   forward   FIB lookup, adjacency, MAC addresses, TTL and checksum, appended to its egress port
+//
+// and then the drivers get one burst per egress port. docs/fastpath.md has the figures.
+//
+// Context: softirq, or the forwarding thread of an isolated CPU. Table readers need no RCU
+// section there: a softirq is one, and a forwarding thread passes a quiescent point each turn.
+
+#include "net/fastpath.h"
+
+#include "core/irq/softirq.h"
+#include "net/adjacency.h"
+#include "net/egress.h"
+#include "net/ip4.h"
+#include "net/neigh_table.h"
+#include "net/port_table.h"
+
+// IPv4's Ethernet type, version 4, header length 5, as loaded from bytes 12 to 14 of a frame.
+#define PLAIN_IP4 0x450008u
+#define TURN_BUDGET 512 // packets a softirq may take before threads get their chance
+
+// Cuts off the padding of a short frame. False when the total length cannot be.
+static __always_inline bool trim(struct packet *p, unsigned total, unsigned room)
+{
+    if (total > room || total < IP4_HEADER_BYTES)
+        return false;
+    p->len = (uint16_t)(total + ETH_HEADER_BYTES);
+    return true;
+}
+
+// True if the 20 header bytes sum to minus zero. Added up in 32-bit words, they do when 65535
+// divides the sum (2^16 is 1 modulo 65535; the sum is not 0, since the version is part of it).
+// And 65535 divides a number when its product with the inverse of 65535 modulo 2^64 is at most
+// 2^64 / 65535: one multiplication and one comparison, where folding takes seven instructions.
+static __always_inline bool header_sum_ok(uint64_t first, uint64_t second, uint32_t third)
+{
+    uint64_t sum = third;
+    sum += (uint32_t)first;
+    sum += first >> 32;
+    sum += (uint32_t)second;
+    sum += second >> 32;
+    return sum * 0xfffefffefffeffffu <= 0x0001000100010001u;
+}
+
+// Frames that are plain IPv4 packets for the router stay in `burst`, in order, their padding cut
+// off; all others are dealt with. Returns how many stay. Conditions that one comparison tests are
+// joined by |, which compiles to a chain of conditional compares with one branch.
+static __noinline unsigned classify(struct port *port, struct packet **burst, unsigned count)
+{
+    const uint64_t mac = port->mac_word;
+    const uint32_t mac_tail = (uint32_t)(mac >> 32);
+    const unsigned span = port->mtu - IP4_HEADER_BYTES;
+    struct packet **out = burst;
+    uint64_t bytes = 0;
+
+    for (struct packet **in = burst, **end = burst + count; in < end; in++) {
+        struct packet *p = *in;
+        const uint8_t *frame = p->data;
+        const uint64_t eth0 = load64(frame), eth1 = load64(frame + 8);
+        const uint64_t ip0 = load64(frame + 14), ip1 = load64(frame + 22);
+        const uint32_t dst = load32(frame + 30), src = (uint32_t)(ip1 >> 32);
+        const unsigned room = p->len - ETH_HEADER_BYTES;
+        const unsigned total = (uint16_t)__builtin_bswap32((uint32_t)ip0);
+
+        bytes += p->len;
+        if (unlikely((eth0 << 16 != mac) |              // not for us, or IPv4 is off
+                     (eth1 << 8 >> 40 != PLAIN_IP4) |   // another type, or options
+                     ((uint32_t)eth1 == mac_tail) |     // seems to come from us
+                     !header_sum_ok(ip0, ip1, dst) |
+                     (room - IP4_HEADER_BYTES > span) | // too short, or too long for the MTU
+                     ((uint8_t)ip1 <= 1)) ||            // TTL
+            unlikely(eth0 & BIT64(48)) ||               // from a group address
+            unlikely(ip4_filter.src[src & 0xff] | ip4_filter.dst[dst & 0xff] |
+                     ip4_filter.own[ip4_own_hash(src)]) ||
+            unlikely(total != room && !trim(p, total, room))) {
+            if (!ip4_input_careful(port, p))
+                continue;
+        }
+        *out++ = p;
+    }
+    port->counters.rx_packets += count;
+    port->counters.rx_bytes += bytes;
+    return (unsigned)(out - burst);
+}
+
+// Where the forward loop appends: a port's array, its tail kept in a register meanwhile.
+struct output {
+    struct port *port; // NULL: none chosen
+    struct packet **tail;
+    uint64_t bytes;
+};
+
+static __always_inline void output_save(struct output *out)
+{
+    if (out->port) {
+        out->port->egress->tail = out->tail;
+        out->port->egress->bytes += out->bytes;
+        out->bytes = 0;
+    }
+}
+
+// Appends to the array of `port` from now on. False when nothing can leave there, or when the
+// packet would leave as it came (the careful path tells its sender of the better way).
+static __always_inline bool output_choose(struct output *out, struct port *port,
+                                          const struct port *ingress)
+{
+    output_save(out);
+    out->port = NULL;
+    if (port == ingress || !port_usable(port))
+        return false;
+    out->port = port;
+    out->tail = port->egress->tail;
+    egress_pending |= 1u << port->number;
+    return true;
+}
+
+// The rest of a packet's way when it is not the common one. Other code appends to the arrays.
+static __noinline void forward_careful(struct output *out, struct port *port, struct packet *p,
+                                       const struct adjacency *adj)
+{
+    output_save(out);
+    ip4_forward(port, p, adj);
+    if (out->port)
+        out->tail = out->port->egress->tail;
+}
+
+static __noinline void forward(struct port *port, struct packet **burst, unsigned count)
+{
+    struct adjacency *const *table = rcu_dereference(adjacency_table);
+    struct output out = {0};
+
+    for (struct packet **end = burst + count; burst < end; burst++) {
+        struct packet *p = *burst;
+        uint8_t *frame = p->data;
+        const uint32_t dst = __builtin_bswap32(load32(frame + 30));
+        const struct adjacency *adj = rcu_dereference(table[fib4_lookup(&ip4_fib, dst)]);
+        const unsigned len = p->len;
+        if (unlikely(len > adj->max_frame) && adj->kind == ADJ_GLEAN) {
+            const struct neigh *n = neigh_find(dst);
+            if (n)
+                adj = rcu_dereference(n->adj);
+        }
+        if (unlikely(len > adj->max_frame) ||
+            (unlikely(adj->port != out.port) && !output_choose(&out, adj->port, port))) {
+            struct output copy = out;
+            forward_careful(&copy, port, p, adj);
+            out = copy;
+            continue;
+        }
+        uint8_t *ttl = frame + ETH_HEADER_BYTES + IP4_TTL_WORD;
+        store64(frame, adj->rewrite0);
+        store32(frame + 8, adj->rewrite1);
+        store32(ttl, ip4_ttl_step(load32(ttl)));
+        out.bytes += len;
+        *out.tail++ = p;
+    }
+    output_save(&out);
+}
+
+static unsigned poll_port(struct port *port)
+{
+    struct packet *burst[BURST_MAX];
+    unsigned count = port->ops->rx_burst(port, 0, burst, BURST_MAX);
+    if (count) {
+        unsigned plain = classify(port, burst, count);
+        forward(port, burst, plain);
+        egress_flush();
+    }
+    return count;
+}
+
+__noinline unsigned fastpath_poll(void)
+{
+    unsigned taken = 0;
+    for (unsigned i = 0; i < port_table_used; i++) {
+        struct port *port = port_table[i];
+        if (port->rx_pending)
+            taken += poll_port(port);
+    }
+    return taken;
+}
+
+// Arms every port that was polled. True: one of them has packets again.
+static bool rearm(void)
+{
+    bool waiting = false;
+    for (unsigned i = 0; i < port_table_used; i++) {
+        struct port *port = port_table[i];
+        if (!port->rx_pending)
+            continue;
+        port->rx_pending = false; // before arming: the interrupt sets it
+        if (port->ops->rx_arm(port, 0) && !port->reset_wanted) {
+            port->rx_pending = true;
+            waiting = true;
+        }
+    }
+    return waiting;
+}
+
+// Arming follows a turn at once: it finds what came meanwhile just as an empty turn would.
+static void net_softirq(void)
+{
+    unsigned taken = 0;
+    do {
+        taken += fastpath_poll();
+        if (taken >= TURN_BUDGET) {
+            softirq_raise(SOFTIRQ_NET);
+            return;
+        }
+    } while (rearm());
+}
+
+int fastpath_init(void)
+{
+    softirq_register(SOFTIRQ_NET, net_softirq);
+    return 0;
+}
