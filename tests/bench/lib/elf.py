@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Reads what the measurements need from an image's ELF file: sections, function ranges, and by
+# disassembly the places where a function ends and where the CPU idles.
+#
+# Specification: System V ABI, chapter 4 (ELF-64, little-endian). Our own build makes the file,
+# so that a damaged one may end in an exception.
+
+import re
+import struct
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+SHF_ALLOC = 2
+SHF_EXECINSTR = 4
+SHT_NOBITS = 8
+SHT_SYMTAB = 2
+STT_FUNC = 2
+STT_SECTION = 3
+STT_NOTYPE = 0
+
+
+@dataclass
+class Section:
+    name: str
+    type: int
+    flags: int
+    addr: int
+    offset: int
+    size: int
+    link: int
+
+
+@dataclass
+class Symbol:
+    name: str
+    addr: int
+    size: int
+    type: int
+    section: int
+
+
+class Elf:
+    def __init__(self, path):
+        self.path = Path(path)
+        self.blob = self.path.read_bytes()
+        if self.blob[:6] != b"\x7fELF\x02\x01":
+            raise ValueError(f"{path}: not a little-endian ELF-64 file")
+        self.sections = self._read_sections()
+        self.symbols = self._read_symbols()
+        self.by_name = {symbol.name: symbol for symbol in self.symbols}
+
+    def _read_sections(self):
+        at, = struct.unpack_from("<Q", self.blob, 0x28)
+        size, count, names = struct.unpack_from("<HHH", self.blob, 0x3a)
+        raw = [struct.unpack_from("<IIQQQQI", self.blob, at + i * size) for i in range(count)]
+        base = raw[names][4]
+        return [Section(self._text(base + r[0]), r[1], r[2], r[3], r[4], r[5], r[6]) for r in raw]
+
+    def _text(self, at):
+        return self.blob[at:self.blob.index(b"\0", at)].decode()
+
+    def _read_symbols(self):
+        found = []
+        for section in self.sections:
+            if section.type != SHT_SYMTAB:
+                continue
+            names = self.sections[section.link].offset
+            for at in range(section.offset, section.offset + section.size, 24):
+                name, info, _, index, addr, size = struct.unpack_from("<IBBHQQ", self.blob, at)
+                found.append(Symbol(self._text(names + name), addr, size, info & 15, index))
+        return found
+
+    def _is_code(self, index):
+        return 0 < index < len(self.sections) and self.sections[index].flags & SHF_EXECINSTR
+
+    def functions(self):
+        """
+        [(start, end, name)], ascending and without overlap. Assembly labels without a size
+        reach to the next symbol of their section, or to its end.
+        """
+        starts = {}
+        for symbol in self.symbols:
+            mapping = symbol.name.startswith(("$", ".L")) or not symbol.name
+            if symbol.type not in (STT_FUNC, STT_NOTYPE) or mapping \
+                    or not self._is_code(symbol.section):
+                continue
+            best = starts.get(symbol.addr)
+            if best is None or (symbol.size, symbol.type) > (best.size, best.type):
+                starts[symbol.addr] = symbol
+        ordered = [starts[addr] for addr in sorted(starts)]
+        ranges = []
+        for symbol, following in zip(ordered, ordered[1:] + [None]):
+            section = self.sections[symbol.section]
+            limit = section.addr + section.size
+            if following and following.section == symbol.section:
+                limit = min(limit, following.addr)
+            end = min(symbol.addr + symbol.size, limit) if symbol.size else limit
+            if end > symbol.addr:
+                ranges.append((symbol.addr, end, symbol.name))
+        return ranges
+
+    def symbol(self, name):
+        if name not in self.by_name:
+            raise KeyError(f"{self.path.name} has no symbol '{name}'")
+        return self.by_name[name]
+
+    def sizes(self):
+        """Bytes in memory by kind, as `size` counts them, and all sections by name."""
+        kinds = {"text": 0, "rodata": 0, "data": 0, "bss": 0}
+        table = {}
+        for section in self.sections:
+            if not section.flags & SHF_ALLOC or not section.size:
+                continue
+            table[section.name] = section.size
+            if section.type == SHT_NOBITS:
+                kinds["bss"] += section.size
+            elif section.flags & SHF_EXECINSTR:
+                kinds["text"] += section.size
+            elif section.flags & 1:
+                kinds["data"] += section.size
+            else:
+                kinds["rodata"] += section.size
+        return kinds, table
+
+    def loaded(self):
+        """[(start, end)] of the sections that are in memory."""
+        return [(section.addr, section.addr + section.size) for section in self.sections
+                if section.flags & SHF_ALLOC and section.size]
+
+
+class Code:
+    """The image's instructions, and what the plugin must watch in them."""
+
+    def __init__(self, elf, machine):
+        self.elf = elf
+        self.machine = machine
+        text = subprocess.run([machine.objdump, "-d", "--no-show-raw-insn", str(elf.path)],
+                              capture_output=True, text=True, check=True).stdout
+        self.insns = []
+        for line in text.splitlines():
+            match = re.match(r"\s*([0-9a-f]+):\s+(.*)$", line)
+            if match:
+                self.insns.append((int(match[1], 16), match[2].replace("\t", " ")))
+
+    def idles(self):
+        return [pc for pc, text in self.insns if re.match(self.machine.idles, text)]
+
+    def exits(self, name):
+        """
+        Addresses at which a call of function `name` is over: its own return instructions, and
+        the instruction behind each direct call of it, which holds when it ends by a jump into
+        another function. At all of them the result register holds its result.
+        """
+        symbol = self.elf.symbol(name)
+        end = symbol.addr + symbol.size
+        inside = [(pc, text) for pc, text in self.insns if symbol.addr <= pc < end]
+        returns = [pc for pc, text in inside if re.match(self.machine.returns, text)]
+        if self.machine.delay_slot:
+            returns = []  # the result may be set behind the return: only the callers' side will do
+        skip = self.machine.insn_bytes * (2 if self.machine.delay_slot else 1)
+        calls = []
+        for pc, text in self.insns:
+            match = re.match(self.machine.calls, text)
+            if match and int(match[1], 16) == symbol.addr:
+                calls.append(pc + skip)
+        if not returns and not calls:
+            raise ValueError(f"no return of {name} found in {self.elf.path.name}")
+        return sorted(set(returns + calls))

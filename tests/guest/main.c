@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// The test image: `-- fault NAME` ends in that fault, without arguments all tests run and the
+// machine powers off.
+
+#include <stdio.h>
+#include <string.h>
+
+#include "platform/platform.h"
+#include "tests/guest/guest.h"
+
+static const struct guest_test *const suites[] = {thread_tests, timer_tests, softirq_tests,
+                                                  memory_tests, libc_tests};
+static const char *running;
+
+bool guest_failed(const char *file, int line, const char *condition)
+{
+    printf("guest: FAIL %s: %s:%d: %s\n", running, file, line, condition);
+    return false;
+}
+
+static void run_suite(const struct guest_test *test, int *passed, int *failed)
+{
+    for (; test->name; test++) {
+        running = test->name;
+        if (test->run()) {
+            printf("guest: pass %s\n", test->name);
+            ++*passed;
+        } else {
+            ++*failed;
+        }
+    }
+}
+
+int main(int argc, char **argv)
+{
+    if (argc >= 3 && strcmp(argv[1], "fault") == 0) {
+        guest_fault_case(argv[2]);
+        printf("guest: there is no fault case '%s'\n", argv[2]);
+        return 2;
+    }
+    int passed = 0, failed = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(suites); i++)
+        run_suite(suites[i], &passed, &failed);
+    printf("guest: %d passed, %d failed\n", passed, failed);
+    fflush(stdout);
+    platform_power_off();
+    return failed ? 1 : 0;
+}

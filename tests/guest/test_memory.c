@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Memory on the real page tables: exhaustion is an answer, everything comes back, areas are apart.
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "mm/buddy.h"
+#include "mm/linear.h"
+#include "mm/pagetable.h"
+#include "mm/slab.h"
+#include "mm/vmalloc.h"
+#include "tests/guest/guest.h"
+
+static bool buddy_exhaustion(void)
+{
+    struct buddy_stats before, after;
+    void *chain = NULL;
+    buddy_get_stats(&before);
+    for (int order = BUDDY_MAX_ORDER; order >= 0; order--) {
+        for (void **block; (block = buddy_alloc((unsigned)order, GFP_KERNEL)); chain = block) {
+            block[0] = chain;
+            block[1] = (void *)(uintptr_t)order;
+            memset((char *)block + (PAGE_SIZE << order) - 64, 0xa5, 64);
+        }
+    }
+    CHECK(buddy_alloc(0, GFP_KERNEL) == NULL);
+    CHECK(kmalloc(PAGE_SIZE, GFP_KERNEL) == NULL);
+    while (chain) {
+        void **block = chain;
+        chain = block[0];
+        buddy_free(block, (unsigned)(uintptr_t)block[1]);
+    }
+    buddy_get_stats(&after);
+    // Descriptors and page tables of newly carved RAM stay: under 1 % of it.
+    CHECK(after.free_bytes <= before.free_bytes);
+    CHECK(before.free_bytes - after.free_bytes < before.total_bytes / 80);
+    void *again = buddy_alloc(BUDDY_MAX_ORDER, GFP_KERNEL);
+    CHECK(again);
+    buddy_free(again, BUDDY_MAX_ORDER);
+    return true;
+}
+
+static bool kmalloc_sizes(void)
+{
+    for (size_t bytes = 1; bytes <= MIB(1); bytes = bytes * 3 / 2 + 1) {
+        uint8_t *a = kmalloc(bytes, GFP_ZERO), *b = kmalloc(bytes, GFP_KERNEL);
+        CHECK(a && b && a != b);
+        CHECK(a[0] == 0 && a[bytes - 1] == 0);
+        memset(b, 0xff, bytes);
+        CHECK(a[bytes - 1] == 0);
+        CHECK(ksize(a) >= bytes);
+        kfree(a);
+        kfree(b);
+    }
+    return true;
+}
+
+static bool vmalloc_guards(void)
+{
+    size_t bytes = 5 * PAGE_SIZE;
+    char *area = vmalloc(bytes, GFP_ZERO);
+    paddr_t pa;
+    enum page_prot prot;
+    CHECK(area);
+    CHECK(pagetable_translate((uintptr_t)area, &pa, &prot) == 0 && prot == PROT_RW);
+    CHECK(pagetable_translate((uintptr_t)area - 1, &pa, &prot) == -EFAULT);
+    CHECK(pagetable_translate((uintptr_t)area + bytes, &pa, &prot) == -EFAULT);
+    memset(area, 1, bytes);
+    vfree(area);
+    CHECK(pagetable_translate((uintptr_t)area, &pa, &prot) == -EFAULT);
+    return true;
+}
+
+extern char __text_start[], __rodata_start[], __data_start[];
+
+static bool image_protection(void)
+{
+    paddr_t pa;
+    enum page_prot prot;
+    CHECK(pagetable_translate((uintptr_t)__text_start, &pa, &prot) == 0 && prot == PROT_RX);
+    CHECK(pagetable_translate((uintptr_t)linear_va(pa), &pa, &prot) == 0 && prot == PROT_RO);
+    CHECK(pagetable_translate((uintptr_t)__rodata_start, &pa, &prot) == 0 && prot == PROT_RO);
+    CHECK(pagetable_translate((uintptr_t)linear_va(pa), &pa, &prot) == 0 && prot == PROT_RO);
+    CHECK(pagetable_translate((uintptr_t)__data_start, &pa, &prot) == 0 && prot == PROT_RW);
+    CHECK(pagetable_translate(0, &pa, &prot) == -EFAULT);
+    return true;
+}
+
+static bool malloc_gives_back(void)
+{
+    struct buddy_stats before, after;
+    buddy_get_stats(&before);
+    for (int round = 0; round < 50; round++) {
+        char *p = malloc(100000);
+        CHECK(p);
+        p = realloc(p, 300000);
+        CHECK(p);
+        free(p);
+    }
+    buddy_get_stats(&after);
+    CHECK(after.free_bytes + KIB(64) >= before.free_bytes);
+    errno = 0;
+    CHECK(malloc((size_t)1 << 40) == NULL && errno == ENOMEM);
+    return true;
+}
+
+const struct guest_test memory_tests[] = {
+    {"kmalloc sizes", kmalloc_sizes},
+    {"buddy exhaustion and return", buddy_exhaustion},
+    {"vmalloc guards", vmalloc_guards},
+    {"image protection", image_protection},
+    {"malloc gives back", malloc_gives_back},
+    {NULL, NULL},
+};
