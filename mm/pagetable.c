@@ -104,8 +104,22 @@ static bool block_fits(uintptr_t va, paddr_t pa, uint64_t len, int level)
 
 // ---- Mapping ---------------------------------------------------------------------------------
 
-// Maps the largest block that fits at the start of the range; *done is its size.
-static int map_one(uintptr_t va, paddr_t pa, uint64_t len, uint64_t bits, struct page_stock *stock,
+// Writes equal leaves into one table while they fit and the entries are free. A tight loop: the
+// linear map of all RAM goes through it at the start. Returns the bytes that it mapped.
+static uint64_t fill(uint64_t *entry, uintptr_t va, paddr_t pa, uint64_t len, uint64_t bits,
+                     int level)
+{
+    const uint64_t step = level_bytes(level);
+    const uint64_t room = PT_ENTRIES - ((va / step) & (PT_ENTRIES - 1));
+    const uint64_t *end = entry + MIN(room, len / step);
+    paddr_t at = pa;
+    for (; entry < end && !pte_valid(*entry); entry++, at += step)
+        entry_set(entry, pte_make_leaf(at, bits, level));
+    return at - pa;
+}
+
+// Maps blocks of the largest size that fits at the start of the range; *done is how much.
+static int map_some(uintptr_t va, paddr_t pa, uint64_t len, uint64_t bits, struct page_stock *stock,
                    uint64_t *done)
 {
     int level;
@@ -119,8 +133,7 @@ static int map_one(uintptr_t va, paddr_t pa, uint64_t len, uint64_t bits, struct
         entry_set(entry, pte_make_table(table));
         entry = entry_in(linear_va(table), va, level + 1);
     }
-    entry_set(entry, pte_make_leaf(pa, bits, level));
-    *done = level_bytes(level);
+    *done = fill(entry, va, pa, len, bits, level);
     return 0;
 }
 
@@ -141,7 +154,7 @@ static int map_range(uintptr_t va, paddr_t pa, uint64_t len, enum page_prot prot
     uint64_t at = 0, done;
     int err = 0;
     for (; at < len && !err; at += err ? 0 : done)
-        err = map_one(va + at, pa + at, len - at, prot_bits[prot], stock, &done);
+        err = map_some(va + at, pa + at, len - at, prot_bits[prot], stock, &done);
     if (err && at) {
         clear_leaves(va, at);
         platform_tlb_invalidate(va, at);

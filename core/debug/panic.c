@@ -47,12 +47,9 @@ _Noreturn void panic_finish(void)
 {
     if (action == PANIC_REBOOT && reboot_delay_s) {
         log_write(LOG_EMERG, "rebooting in %u s", reboot_delay_s);
-        // A second at a time, since clock_delay_us() takes an unsigned number of microseconds; not
-        // at all before there is a clock.
-        for (unsigned s = 0; s < reboot_delay_s && platform_counter_hz(); s++) {
-            for (unsigned ms = 0; ms < 1000; ms++)
-                clock_delay_us(1000);
-        }
+        // Before there is a clock, seconds cannot be waited for.
+        for (unsigned s = 0; s < reboot_delay_s && platform_counter_hz(); s++)
+            clock_delay_us(1000000);
     }
     if (action == PANIC_REBOOT)
         platform_reset();

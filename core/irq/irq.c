@@ -44,16 +44,26 @@ static struct irq_desc *desc_of(int irq)
 
 // ---- Hot path ---------------------------------------------------------------------------------
 
+// True if one of a shared line's handlers had a reason; all are asked, more than one may have.
+static bool ask_all(struct irq_action *action)
+{
+    enum irq_result result = IRQ_NONE;
+    for (; action; action = rcu_dereference(action->next))
+        result |= action->handler(action->arg);
+    return result != IRQ_NONE;
+}
+
 void irq_handle(struct irq_domain *domain, uint32_t hwirq)
 {
-    unsigned irq = hwirq < domain->hwirq_count ? domain->irq_of[hwirq] : 0;
-    struct irq_desc *desc = &descs[irq];
-    enum irq_result result = IRQ_NONE;
-    for (struct irq_action *a = rcu_dereference(desc->actions); a; a = rcu_dereference(a->next))
-        result |= a->handler(a->arg);
+    struct irq_desc *desc = &descs[hwirq < domain->hwirq_count ? domain->irq_of[hwirq] : 0];
+    struct irq_action *action = rcu_dereference(desc->actions);
     desc->count++;
-    if (unlikely(result == IRQ_NONE))
+    if (likely(action && !action->next)) { // nearly every line has one handler
+        if (unlikely(action->handler(action->arg) == IRQ_NONE))
+            desc->unhandled++;
+    } else if (!ask_all(action)) {
         desc->unhandled++;
+    }
     domain->chip->eoi(domain, hwirq);
 }
 

@@ -38,10 +38,9 @@ static void run_round(struct cpu_context *ctx)
     uint32_t pending = ctx->softirq_pending;
     ctx->softirq_pending = 0;
     arch_irq_enable();
-    while (pending) {
-        unsigned nr = (unsigned)__builtin_ctz(pending);
-        pending &= pending - 1;
-        handlers[nr]();
+    for (unsigned nr = 0; pending; nr++, pending >>= 1) { // few bits: counting beats searching
+        if (pending & 1)
+            handlers[nr]();
     }
     arch_irq_disable();
 }

@@ -19,6 +19,11 @@ enum softirq {
 void softirq_register(enum softirq nr, void (*handler)(void));
 // Any context, this CPU.
 void softirq_raise(enum softirq nr);
+// The same from an interrupt handler, whose exit runs it.
+static inline void softirq_raise_in_interrupt(enum softirq nr)
+{
+    this_cpu(cpu_context).softirq_pending |= 1u << nr;
+}
 // Runs what is pending; from irq_dispatch() and softirq_enable() only.
 void softirq_run(void);
 int softirq_init(void); // starts ksoftirqd; after sched_init

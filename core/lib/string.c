@@ -26,7 +26,11 @@ void *memcpy(void *restrict dst, const void *restrict src, size_t n)
         *(word_t *)(d + 8) = b;
         KEEP_LOOP();
     }
-    for (; n; n--) {
+    if (n & 8) {
+        *(word_t *)d = *(const word_t *)s;
+        d += 8, s += 8;
+    }
+    for (n &= 7; n; n--) {
         *d++ = *s++;
         KEEP_LOOP();
     }
@@ -56,9 +60,13 @@ void *memset(void *dst, int c, size_t n)
 {
     char *d = dst;
     uint64_t word = (uint8_t)c * 0x0101010101010101ULL;
-    for (; n >= 16; n -= 16, d += 16) {
+    for (; n >= 64; n -= 64, d += 64) { // whole pages are cleared with this
+        word_t *w = (word_t *)d;
+        w[0] = w[1] = w[2] = w[3] = w[4] = w[5] = w[6] = w[7] = word;
+        KEEP_LOOP();
+    }
+    for (; n >= 8; n -= 8, d += 8) {
         *(word_t *)d = word;
-        *(word_t *)(d + 8) = word;
         KEEP_LOOP();
     }
     for (; n; n--) {

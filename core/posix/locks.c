@@ -30,7 +30,7 @@ STATIC_LOCK(tz_mutex);
 STATIC_LOCK(dd_hash_mutex);
 STATIC_LOCK(arc4random_mutex);
 
-// Stands in for every lock that could not be allocated: coarser, but never unlocked.
+// Stands in for every lock that could not be allocated: one for all is slower, but still a lock.
 static struct __lock spare_lock = {MUTEX_INIT(spare_lock.mutex), 0};
 
 void __retarget_lock_init_recursive(_LOCK_T *lock)

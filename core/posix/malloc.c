@@ -24,7 +24,7 @@ struct area_header {
 };
 _Static_assert(sizeof(struct area_header) == MALLOC_ALIGN, "keeps the object aligned");
 
-// The linear map, where kmalloc's objects are, lies below the window.
+// Objects of kmalloc are in the linear map, never in the vmalloc window.
 static bool in_area(const void *object)
 {
     return (uintptr_t)object - ARCH_VMALLOC_BASE < ARCH_VMALLOC_BYTES;

@@ -119,6 +119,7 @@ void sched_idle_loop(void)
         if (!this_cpu(cpu_context).need_resched)
             platform_cpu_idle();
         arch_irq_enable(); // the interrupt is taken here; its exit switches if a thread woke
-        preempt_check();
+        if (this_cpu(cpu_context).need_resched)
+            preempt_check();
     }
 }

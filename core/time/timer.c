@@ -13,8 +13,8 @@
 #include "mm/percpu.h"
 
 #define NEVER UINT64_MAX
-// Beyond this the device is set for this (146 years): the conversion to counts cannot overflow.
-#define ARM_LIMIT_NS (1ULL << 62)
+// Who waits longer has the device fire for nothing every two years, and no conversion overflow.
+#define ARM_LIMIT_NS (1ULL << 56)
 // Callbacks a softirq run: one that re-arms for the past cannot keep the rest from running.
 #define RUN_MAX 64
 
