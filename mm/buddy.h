@@ -17,11 +17,11 @@
 struct page;
 
 struct buddy_stats {
-    uint64_t total_bytes;                     // RAM given to the allocator
-    uint64_t free_bytes;                      // extents included
-    uint64_t extent_bytes;                    // never touched so far
-    size_t free_blocks[BUDDY_MAX_ORDER + 1];  // on the free lists, per order
-    uint64_t failures;                        // requests answered NULL
+    uint64_t total_bytes;                    // RAM given to the allocator
+    uint64_t free_bytes;                     // extents included
+    uint64_t extent_bytes;                   // never touched so far
+    size_t free_blocks[BUDDY_MAX_ORDER + 1]; // on the free lists, per order
+    uint64_t failures;                       // requests answered NULL
 };
 
 // Takes over the free ranges of memblock. Once, from boot.c.

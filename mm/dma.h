@@ -12,8 +12,8 @@
 #include "mm/gfp.h"
 
 struct dma_device {
-    uint64_t mask;    // highest address the device can emit
-    bool coherent;    // from the device tree (dma-coherent on the bus or a parent)
+    uint64_t mask; // highest address the device can emit
+    bool coherent; // from the device tree (dma-coherent on the bus or a parent)
 };
 
 enum dma_direction { DMA_TO_DEVICE, DMA_FROM_DEVICE, DMA_BIDIRECTIONAL };
@@ -24,5 +24,6 @@ void dma_free(const struct dma_device *dev, void *mem, size_t bytes);
 
 // Bus address of linear-map memory for the device, 0 if it is out of the mask's reach (bouncing
 // arrives with mm's DMA part). The memory belongs to the device until dma_unmap.
-paddr_t dma_map(const struct dma_device *dev, const void *mem, size_t bytes, enum dma_direction dir);
+paddr_t dma_map(const struct dma_device *dev, const void *mem, size_t bytes,
+                enum dma_direction dir);
 void dma_unmap(const struct dma_device *dev, paddr_t bus, size_t bytes, enum dma_direction dir);

@@ -7,10 +7,10 @@
 #include "core/lib/types.h"
 
 enum {
-    GFP_KERNEL = 0,  // thread context; may sleep one day, so not under a spinlock
-    GFP_ATOMIC = 1,  // any context up to hard interrupt; never sleeps, may dip into the reserve
-    GFP_ZERO = 2,    // memory is zeroed
-    GFP_DMA32 = 4,   // physical address below 4 GiB
+    GFP_KERNEL = 0, // thread context; may sleep one day, so not under a spinlock
+    GFP_ATOMIC = 1, // any context up to hard interrupt; never sleeps, may dip into the reserve
+    GFP_ZERO = 2,   // memory is zeroed
+    GFP_DMA32 = 4,  // physical address below 4 GiB
 };
 
 #define PAGE_SHIFT 12

@@ -120,7 +120,7 @@ static uint64_t fill(uint64_t *entry, uintptr_t va, paddr_t pa, uint64_t len, ui
 
 // Maps blocks of the largest size that fits at the start of the range; *done is how much.
 static int map_some(uintptr_t va, paddr_t pa, uint64_t len, uint64_t bits, struct page_stock *stock,
-                   uint64_t *done)
+                    uint64_t *done)
 {
     int level;
     uint64_t *entry = walk(va, &level);

@@ -17,11 +17,11 @@
 #define DEFINE_PERCPU(type, name) __attribute__((section(".percpu"))) __typeof__(type) name
 #define DECLARE_PERCPU(type, name) extern __attribute__((section(".percpu"))) __typeof__(type) name
 
-#define this_cpu_ptr(var) ((__typeof__(&(var)))((uintptr_t) & (var) + arch_percpu_base()))
+#define this_cpu_ptr(var) ((__typeof__(&(var)))((uintptr_t)&(var) + arch_percpu_base()))
 #define this_cpu(var) (*this_cpu_ptr(var))
 
 extern uintptr_t percpu_offsets[MAX_CPUS];
-#define per_cpu_ptr(var, cpu) ((__typeof__(&(var)))((uintptr_t) & (var) + percpu_offsets[cpu]))
+#define per_cpu_ptr(var, cpu) ((__typeof__(&(var)))((uintptr_t)&(var) + percpu_offsets[cpu]))
 #define per_cpu(var, cpu) (*per_cpu_ptr(var, cpu))
 
 DECLARE_PERCPU(unsigned, cpu_number); // logical number, 0 is the boot CPU

@@ -18,12 +18,12 @@ struct slab_cache *slab_cache_create(const char *name, size_t bytes, size_t alig
 void *slab_alloc(struct slab_cache *cache, unsigned gfp);
 void slab_free(struct slab_cache *cache, void *object);
 
-void *kmalloc(size_t bytes, unsigned gfp);              // bytes 0 gives a unique 8-byte object
+void *kmalloc(size_t bytes, unsigned gfp);               // bytes 0 gives a unique 8-byte object
 void *kcalloc(size_t count, size_t bytes, unsigned gfp); // zeroed; overflow checked
 // Grows or shrinks; contents up to the smaller size are kept; NULL leaves the old object alone.
 void *krealloc(void *object, size_t bytes, unsigned gfp);
-void kfree(const void *object);                         // NULL is allowed
-size_t ksize(const void *object);                       // usable bytes of the object
+void kfree(const void *object);   // NULL is allowed
+size_t ksize(const void *object); // usable bytes of the object
 
 struct slab_stats {
     const char *name;

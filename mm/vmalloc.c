@@ -136,7 +136,7 @@ static void release_pages(const struct area *area, uint64_t len)
     }
     if (len)
         pagetable_unmap(area->start, len); // cannot fail: pages are not split
-    list_for_each_safe(page, tmp, &pages, link)
+    list_for_each_safe (page, tmp, &pages, link)
         buddy_free(page_va(page), 0);
 }
 
@@ -144,8 +144,8 @@ static int fill_area(const struct area *area, unsigned gfp)
 {
     for (uint64_t at = 0; at < area->len; at += PAGE_SIZE) {
         void *page = buddy_alloc(0, gfp);
-        int err = page ? pagetable_map(area->start + at, linear_pa(page), PAGE_SIZE, PROT_RW)
-                       : -ENOMEM;
+        int err =
+            page ? pagetable_map(area->start + at, linear_pa(page), PAGE_SIZE, PROT_RW) : -ENOMEM;
         if (err) {
             if (page)
                 buddy_free(page, 0);
@@ -216,8 +216,7 @@ static bool overlaps_ram(paddr_t base, uint64_t len)
 mmio_t ioremap(paddr_t base, uint64_t len)
 {
     paddr_t end, first = ALIGN_DOWN(base, PAGE_SIZE);
-    if (!len || __builtin_add_overflow(base, len, &end) ||
-        end > ALIGN_DOWN(UINT64_MAX, PAGE_SIZE))
+    if (!len || __builtin_add_overflow(base, len, &end) || end > ALIGN_DOWN(UINT64_MAX, PAGE_SIZE))
         return (mmio_t){0};
     end = ALIGN_UP(end, PAGE_SIZE);
     if (overlaps_ram(first, end - first))

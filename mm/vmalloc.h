@@ -27,8 +27,8 @@ void iounmap(mmio_t base);
 void *stack_alloc(size_t bytes);
 void stack_free(void *stack);
 
-// Maps [pa, pa+len), page-aligned, memory that somebody else owns; NULL when out of memory or address
-// space. vunmap leaves that memory alone.
+// Maps [pa, pa+len), page-aligned, memory that somebody else owns; NULL when out of memory or
+// address space. vunmap leaves that memory alone.
 void *vmap(paddr_t pa, uint64_t len, enum page_prot prot);
 void vunmap(const void *area);
 

@@ -24,11 +24,11 @@ enum adjacency_kind {
 struct neigh;
 
 struct adjacency {
-    uint64_t rewrite0;  // destination MAC and the first 2 bytes of ours, as stored
-    uint32_t rewrite1;  // the rest of ours
-    uint16_t max_frame; // longest frame that may leave so; 0 sends packets to the slow path
-    uint8_t kind;       // enum adjacency_kind
-    struct port *port;  // egress; NULL for kinds without one
+    uint64_t rewrite0;   // destination MAC and the first 2 bytes of ours, as stored
+    uint32_t rewrite1;   // the rest of ours
+    uint16_t max_frame;  // longest frame that may leave so; 0 sends packets to the slow path
+    uint8_t kind;        // enum adjacency_kind
+    struct port *port;   // egress; NULL for kinds without one
     struct neigh *neigh; // REWRITE and RESOLVE
     struct rcu_head rcu;
 } __cacheline_aligned;

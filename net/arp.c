@@ -75,9 +75,8 @@ static void send_message(struct port *port, const uint8_t *frame_dst, struct arp
 
 static void answer(struct port *port, const struct arp_message *request)
 {
-    struct arp_message reply = {.operation = be16_make(ARP_REPLY),
-                                .sender = request->target,
-                                .target = request->sender};
+    struct arp_message reply = {
+        .operation = be16_make(ARP_REPLY), .sender = request->target, .target = request->sender};
     eth_copy_mac(reply.target_mac, request->sender_mac);
     send_message(port, request->sender_mac, reply);
 }
@@ -107,8 +106,9 @@ void arp_announce(struct port *port)
 static void log_conflict(const struct port *port, const struct arp_message *arp)
 {
     uint64_t seconds = clock_monotonic_ns() / 10;
+    be32_t sender = arp->sender;
     if (token_bucket_take(&conflict_log, 1, 1, seconds))
-        log_warn("%s: %pM uses our address %pI4", port->name, arp->sender_mac, &arp->sender);
+        log_warn("%s: %pM uses our address %pI4", port->name, arp->sender_mac, &sender);
 }
 
 // True if the message is of any use to us.

@@ -8,16 +8,16 @@
 
 #include "core/lib/types.h"
 
-#define BYTES_LOAD(bits)                                                                           \
-    static __always_inline uint##bits##_t load##bits(const void *from)                             \
-    {                                                                                              \
-        uint##bits##_t value;                                                                      \
-        __builtin_memcpy(&value, from, sizeof(value));                                             \
-        return value;                                                                              \
-    }                                                                                              \
-    static __always_inline void store##bits(void *to, uint##bits##_t value)                        \
-    {                                                                                              \
-        __builtin_memcpy(to, &value, sizeof(value));                                               \
+#define BYTES_LOAD(bits)                                                    \
+    static __always_inline uint##bits##_t load##bits(const void *from)      \
+    {                                                                       \
+        uint##bits##_t value;                                               \
+        __builtin_memcpy(&value, from, sizeof(value));                      \
+        return value;                                                       \
+    }                                                                       \
+    static __always_inline void store##bits(void *to, uint##bits##_t value) \
+    {                                                                       \
+        __builtin_memcpy(to, &value, sizeof(value));                        \
     }
 BYTES_LOAD(16)
 BYTES_LOAD(32)

@@ -68,9 +68,9 @@ static __noinline unsigned classify(struct port *port, struct packet **burst, un
         const unsigned total = (uint16_t)__builtin_bswap32((uint32_t)ip0);
 
         bytes += p->len;
-        if (unlikely((eth0 << 16 != mac) |              // not for us, or IPv4 is off
-                     (eth1 << 8 >> 40 != PLAIN_IP4) |   // another type, or options
-                     ((uint32_t)eth1 == mac_tail) |     // seems to come from us
+        if (unlikely((eth0 << 16 != mac) |            // not for us, or IPv4 is off
+                     (eth1 << 8 >> 40 != PLAIN_IP4) | // another type, or options
+                     ((uint32_t)eth1 == mac_tail) |   // seems to come from us
                      !header_sum_ok(ip0, ip1, dst) |
                      (room - IP4_HEADER_BYTES > span) | // too short, or too long for the MTU
                      ((uint8_t)ip1 <= 1)) ||            // TTL
@@ -88,51 +88,43 @@ static __noinline unsigned classify(struct port *port, struct packet **burst, un
     return (unsigned)(out - burst);
 }
 
-// Where the forward loop appends: a port's array, its tail kept in a register meanwhile.
-struct output {
-    struct port *port; // NULL: none chosen
-    struct packet **tail;
-    uint64_t bytes;
-};
-
-static __always_inline void output_save(struct output *out)
+// The forward loop keeps the tail of the array it appends to, and the bytes appended, in
+// registers; `port` (NULL: none yet) gets them back here.
+static __always_inline void save(struct port *port, struct packet **tail, uint64_t bytes)
 {
-    if (out->port) {
-        out->port->egress->tail = out->tail;
-        out->port->egress->bytes += out->bytes;
-        out->bytes = 0;
+    if (port) {
+        port->egress->tail = tail;
+        port->egress->bytes += bytes;
     }
 }
 
-// Appends to the array of `port` from now on. False when nothing can leave there, or when the
-// packet would leave as it came (the careful path tells its sender of the better way).
-static __always_inline bool output_choose(struct output *out, struct port *port,
-                                          const struct port *ingress)
+// The tail to append to for `port`. NULL when nothing can leave there, or when the packet would
+// leave as it came (the careful path tells its sender of the better way).
+static __always_inline struct packet **choose(const struct port *port, const struct port *ingress)
 {
-    output_save(out);
-    out->port = NULL;
     if (port == ingress || !port_usable(port))
-        return false;
-    out->port = port;
-    out->tail = port->egress->tail;
+        return NULL;
     egress_pending |= 1u << port->number;
-    return true;
+    return port->egress->tail;
 }
 
-// The rest of a packet's way when it is not the common one. Other code appends to the arrays.
-static __noinline void forward_careful(struct output *out, struct port *port, struct packet *p,
-                                       const struct adjacency *adj)
+// The rest of a packet's way when it is not the common one. It may append to any array, that of
+// `to` included: returns the tail of that one.
+static __noinline struct packet **careful(struct port *ingress, struct packet *p,
+                                          const struct adjacency *adj, struct port *to,
+                                          struct packet **tail, uint64_t bytes)
 {
-    output_save(out);
-    ip4_forward(port, p, adj);
-    if (out->port)
-        out->tail = out->port->egress->tail;
+    save(to, tail, bytes);
+    ip4_forward(ingress, p, adj);
+    return to ? to->egress->tail : NULL;
 }
 
 static __noinline void forward(struct port *port, struct packet **burst, unsigned count)
 {
     struct adjacency *const *table = rcu_dereference(adjacency_table);
-    struct output out = {0};
+    struct port *to = NULL;
+    struct packet **tail = NULL;
+    uint64_t bytes = 0;
 
     for (struct packet **end = burst + count; burst < end; burst++) {
         struct packet *p = *burst;
@@ -140,26 +132,33 @@ static __noinline void forward(struct port *port, struct packet **burst, unsigne
         const uint32_t dst = __builtin_bswap32(load32(frame + 30));
         const struct adjacency *adj = rcu_dereference(table[fib4_lookup(&ip4_fib, dst)]);
         const unsigned len = p->len;
-        if (unlikely(len > adj->max_frame) && adj->kind == ADJ_GLEAN) {
-            const struct neigh *n = neigh_find(dst);
+        if (unlikely(len > adj->max_frame)) {
+            const struct neigh *n = adj->kind == ADJ_GLEAN ? neigh_find(dst) : NULL;
             if (n)
                 adj = rcu_dereference(n->adj);
         }
-        if (unlikely(len > adj->max_frame) ||
-            (unlikely(adj->port != out.port) && !output_choose(&out, adj->port, port))) {
-            struct output copy = out;
-            forward_careful(&copy, port, p, adj);
-            out = copy;
-            continue;
+        if (unlikely(len > adj->max_frame))
+            goto uncommon;
+        if (unlikely(adj->port != to)) {
+            save(to, tail, bytes);
+            bytes = 0;
+            tail = choose(adj->port, port);
+            to = tail ? adj->port : NULL;
+            if (!tail)
+                goto uncommon;
         }
         uint8_t *ttl = frame + ETH_HEADER_BYTES + IP4_TTL_WORD;
         store64(frame, adj->rewrite0);
         store32(frame + 8, adj->rewrite1);
         store32(ttl, ip4_ttl_step(load32(ttl)));
-        out.bytes += len;
-        *out.tail++ = p;
+        bytes += len;
+        *tail++ = p;
+        continue;
+    uncommon:
+        tail = careful(port, p, adj, to, tail, bytes);
+        bytes = 0;
     }
-    output_save(&out);
+    save(to, tail, bytes);
 }
 
 static unsigned poll_port(struct port *port)

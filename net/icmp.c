@@ -119,7 +119,8 @@ static void report_answer(const struct ip4_header *from, uint8_t type, uint8_t c
 }
 
 // An error whose quote is whole enough to tell whether it is about an echo request of ours.
-static void error_received(const struct ip4_header *ip, const struct icmp_header *icmp, size_t bytes)
+static void error_received(const struct ip4_header *ip, const struct icmp_header *icmp,
+                           size_t bytes)
 {
     const struct ip4_header *about = (const struct ip4_header *)(icmp + 1);
     if (bytes < sizeof(*icmp) + IP4_HEADER_BYTES)
@@ -128,7 +129,8 @@ static void error_received(const struct ip4_header *ip, const struct icmp_header
     if (header < IP4_HEADER_BYTES || bytes < sizeof(*icmp) + header + sizeof(*icmp))
         return;
     const struct icmp_header *echo = (const struct icmp_header *)((const uint8_t *)about + header);
-    if (about->protocol == IP4_ICMP && echo->type == ICMP_ECHO && ip4_is_local(be32_get(about->src)))
+    if (about->protocol == IP4_ICMP && echo->type == ICMP_ECHO &&
+        ip4_is_local(be32_get(about->src)))
         report_answer(ip, icmp->type, icmp->code, echo);
 }
 

@@ -126,9 +126,8 @@ static enum drop_reason check_addresses(const struct port *port, const struct pa
     if (dst == 0xffffffff || ip4_is_multicast(dst))
         return DROP_BROADCAST;
     if (p->flags & PACKET_L2_BROADCAST)
-        return adjacency_get(fib4_lookup(&ip4_fib, dst))->kind == ADJ_BROADCAST
-                   ? DROP_BROADCAST
-                   : DROP_L2_BROADCAST;
+        return adjacency_get(fib4_lookup(&ip4_fib, dst))->kind == ADJ_BROADCAST ? DROP_BROADCAST
+                                                                                : DROP_L2_BROADCAST;
     return DROP_NONE;
 }
 

@@ -511,7 +511,7 @@ static void static_revoke(struct neigh *n)
 static struct neigh_static *static_find(uint32_t addr)
 {
     struct neigh_static *s;
-    list_for_each(s, &statics, link)
+    list_for_each (s, &statics, link)
         if (s->addr == addr)
             return s;
     return NULL;
@@ -606,7 +606,7 @@ void neigh_subnets_changed(struct port *port)
 {
     for_each_entry(port, drop_foreign);
     struct neigh_static *s;
-    list_for_each(s, &statics, link) {
+    list_for_each (s, &statics, link) {
         struct neigh *n = neigh_find(s->addr);
         if (!n || n->state != NEIGH_STATIC)
             static_apply(s); // without memory it stays inactive until the next change

@@ -25,13 +25,13 @@ struct neigh_info {
     uint32_t age_s; // since last confirmed
 };
 
-#define NEIGH_QUEUE_MAX 8      // packets that wait for one resolution
+#define NEIGH_QUEUE_MAX 8       // packets that wait for one resolution
 #define NEIGH_MAX_PER_PORT 1024 // dynamic entries
 
 // Static entries (`arp A M`): the address decides the port (its connected subnet); until the
 // subnet exists the entry is kept inactive. Thread context, net_config_lock held. -EINVAL, -ENOMEM.
 int neigh_static_add(uint32_t addr, const uint8_t mac[6]);
-int neigh_static_del(uint32_t addr); // -ENOENT
+int neigh_static_del(uint32_t addr);       // -ENOENT
 void neigh_flush(const struct port *port); // dynamic entries; NULL: of all ports
 // In ascending order of address; visit may sleep.
 int neigh_walk(int (*visit)(const struct neigh_info *info, void *arg), void *arg);

@@ -23,8 +23,8 @@ struct nexthop;
 struct neigh {
     struct neigh *hash_next;
     uint32_t addr;
-    uint8_t state;           // enum neigh_state
-    uint8_t probes;          // requests sent since the last answer
+    uint8_t state;  // enum neigh_state
+    uint8_t probes; // requests sent since the last answer
     uint8_t queued;
     bool removed;
     uint8_t mac[6];
@@ -34,7 +34,7 @@ struct neigh {
     struct packet *queue;    // oldest first
     struct timer timer;
     uint64_t confirmed_ns;
-    struct list link;        // on its port's list of unresolved or confirmed entries
+    struct list link; // on its port's list of unresolved or confirmed entries
     struct rcu_head rcu;
     struct adjacency resolve;
 };
@@ -67,7 +67,7 @@ void neigh_confirm(struct neigh *n);
 void neigh_heard(struct port *port, uint32_t addr, const uint8_t *mac, bool solicited, bool create);
 
 // Thread context, net_config_lock held: a next hop starts or ends using its gateway's entry.
-int neigh_gateway_attach(struct nexthop *nexthop); // -ENOMEM
+int neigh_gateway_attach(struct nexthop *nexthop);  // -ENOMEM
 void neigh_gateway_detach(struct nexthop *nexthop); // unpublishes it
 // After the subnets of a port changed: forgets entries that are on none, follows up static ones.
 void neigh_subnets_changed(struct port *port);

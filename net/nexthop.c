@@ -114,8 +114,7 @@ free_nexthop:
     return err;
 }
 
-int nexthop_get(enum adjacency_kind kind, struct port *port, uint32_t gateway,
-                struct nexthop **out)
+int nexthop_get(enum adjacency_kind kind, struct port *port, uint32_t gateway, struct nexthop **out)
 {
     debug_assert(mutex_is_mine(&net_config_lock));
     struct nexthop **bucket = &hash[hash_of(kind, port, gateway)];

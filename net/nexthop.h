@@ -13,11 +13,11 @@ struct nexthop {
     struct nexthop *hash_next;
     struct neigh *neigh; // of a gateway
     struct port *port;
-    uint32_t gateway;    // host order; 0 without one
-    uint32_t refs;       // routes in the FIB that use it
+    uint32_t gateway; // host order; 0 without one
+    uint32_t refs;    // routes in the FIB that use it
     uint16_t index;
-    uint8_t kind;        // enum adjacency_kind; ADJ_REWRITE stands for a gateway
-    bool lost;           // gateway no longer connected (net/route4.c)
+    uint8_t kind;         // enum adjacency_kind; ADJ_REWRITE stands for a gateway
+    bool lost;            // gateway no longer connected (net/route4.c)
     struct adjacency adj; // of kinds without a neighbour
 };
 

@@ -26,23 +26,26 @@ enum packet_flags {
 struct packet_pool;
 
 struct packet {
-    uint8_t *data;        // first byte of the frame (Ethernet header on rx and tx)
-    uint16_t len;         // bytes from data
-    uint16_t port;        // ingress port number
-    uint16_t flags;       // enum packet_flags
+    uint8_t *data;                    // first byte of the frame (Ethernet header on rx and tx)
+    uint16_t len;                     // bytes from data
+    uint16_t port;                    // ingress port number
+    uint16_t flags;                   // enum packet_flags
     uint16_t csum_start, csum_offset; // from data, with PACKET_CSUM_PARTIAL
-    uint16_t l3;          // offset of the network header from data
-    uint32_t dst;         // scratch of the stages: destination in host order
-    uint32_t nexthop;     // scratch of the stages: FIB result
-    uint64_t bus_delta;   // bus address of a byte of the buffer = its address + bus_delta
-    struct packet *next;  // link of whoever owns the packet
+    uint16_t l3;                      // offset of the network header from data
+    uint32_t dst;                     // scratch of the stages: destination in host order
+    uint32_t nexthop;                 // scratch of the stages: FIB result
+    uint64_t bus_delta;       // bus address of a byte of the buffer = its address + bus_delta
+    struct packet *next;      // link of whoever owns the packet
     struct packet_pool *pool; // where it returns to
     uint32_t scratch[2];
 } __cacheline_aligned;
 _Static_assert(sizeof(struct packet) == CACHE_LINE, "one cache line of metadata");
 
 static inline uint8_t *packet_buffer(struct packet *p) { return (uint8_t *)(p + 1); }
-static inline uint64_t packet_bus(const struct packet *p) { return (uintptr_t)p->data + p->bus_delta; }
+static inline uint64_t packet_bus(const struct packet *p)
+{
+    return (uintptr_t)p->data + p->bus_delta;
+}
 // An empty packet again: data at the headroom, no flags.
 static inline void packet_reset(struct packet *p)
 {

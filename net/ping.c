@@ -12,8 +12,8 @@
 #include "core/sync/rcu.h"
 #include "core/sync/wait.h"
 #include "core/time/clock.h"
-#include "net/checksum.h"
 #include "net/adjacency.h"
+#include "net/checksum.h"
 #include "net/egress.h"
 #include "net/icmp.h"
 #include "net/interface.h"
@@ -41,7 +41,7 @@ void ping_answer(uint32_t from, uint8_t ttl, uint8_t type, uint8_t code, uint16_
     struct ping_wait *wait;
     bool found = false;
     spin_lock_bh(&lock);
-    list_for_each(wait, &waiting, link) {
+    list_for_each (wait, &waiting, link) {
         if (wait->id != id || wait->sequence != sequence || wait->done)
             continue;
         *wait->result = (struct ping_result){.from = from,

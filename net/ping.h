@@ -7,7 +7,7 @@
 #include "core/lib/types.h"
 
 struct ping_result {
-    uint32_t from;      // host order: who answered
+    uint32_t from; // host order: who answered
     uint64_t rtt_ns;
     uint8_t ttl;
     uint8_t icmp_type, icmp_code; // 0/0 echo reply; else the error that came back

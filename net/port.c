@@ -53,7 +53,10 @@ int port_register(struct port *port)
 }
 
 unsigned port_count(void) { return port_table_used; }
-struct port *port_get(unsigned number) { return number < port_table_used ? port_table[number] : NULL; }
+struct port *port_get(unsigned number)
+{
+    return number < port_table_used ? port_table[number] : NULL;
+}
 
 struct port *port_by_name(const char *name)
 {

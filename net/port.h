@@ -25,46 +25,46 @@
 #define BURST_MAX 64
 
 enum port_features {
-    PORT_TX_CSUM = 1,      // finishes PACKET_CSUM_PARTIAL in hardware
-    PORT_HOST_ONLY = 2,    // never forwards: large receive allowed (part 5, 6)
+    PORT_TX_CSUM = 1,   // finishes PACKET_CSUM_PARTIAL in hardware
+    PORT_HOST_ONLY = 2, // never forwards: large receive allowed (part 5, 6)
 };
 
 // Why a packet was dropped; one 64-bit counter each and port. The names are in net/counters.c.
 enum drop_reason {
     DROP_NONE,
-    DROP_RX_RUNT,          // shorter than its headers
-    DROP_RX_OVERSIZE,      // longer than the port's MTU allows
-    DROP_NOT_FOR_US,       // unicast frame to another MAC
-    DROP_SRC_MAC,          // source MAC is multicast, or ours
-    DROP_ETHERTYPE,        // neither IPv4 nor ARP
-    DROP_VLAN,             // tagged frame on an untagged port
-    DROP_IP_HEADER,        // version, header length, total length
+    DROP_RX_RUNT,     // shorter than its headers
+    DROP_RX_OVERSIZE, // longer than the port's MTU allows
+    DROP_NOT_FOR_US,  // unicast frame to another MAC
+    DROP_SRC_MAC,     // source MAC is multicast, or ours
+    DROP_ETHERTYPE,   // neither IPv4 nor ARP
+    DROP_VLAN,        // tagged frame on an untagged port
+    DROP_IP_HEADER,   // version, header length, total length
     DROP_IP_CHECKSUM,
-    DROP_IP_OPTIONS,       // source route or malformed options
+    DROP_IP_OPTIONS, // source route or malformed options
     DROP_MARTIAN_SRC,
     DROP_MARTIAN_DST,
     DROP_TTL,
     DROP_NO_ROUTE,
-    DROP_NEIGHBOUR,        // resolution failed or its queue was full
-    DROP_DF,               // too big and must not be fragmented
-    DROP_FRAGMENT,         // could not be fragmented (no buffer)
-    DROP_L2_BROADCAST,     // broadcast frame with unicast destination, or not to be forwarded
-    DROP_BROADCAST,        // directed broadcast or multicast
+    DROP_NEIGHBOUR,    // resolution failed or its queue was full
+    DROP_DF,           // too big and must not be fragmented
+    DROP_FRAGMENT,     // could not be fragmented (no buffer)
+    DROP_L2_BROADCAST, // broadcast frame with unicast destination, or not to be forwarded
+    DROP_BROADCAST,    // directed broadcast or multicast
     DROP_BLACKHOLE,
-    DROP_ARP,              // malformed or not acceptable ARP
-    DROP_NO_ADDRESS,       // port has no address
-    DROP_LOCAL_PROTO,      // for us, nobody listens
-    DROP_ICMP_RATE,        // an ICMP error that the limiter refused
+    DROP_ARP,         // malformed or not acceptable ARP
+    DROP_NO_ADDRESS,  // port has no address
+    DROP_LOCAL_PROTO, // for us, nobody listens
+    DROP_ICMP_RATE,   // an ICMP error that the limiter refused
     DROP_TX_FULL,
-    DROP_TX_LINK,          // egress port down
+    DROP_TX_LINK, // egress port down
     DROP_NO_BUFFER,
     DROP_REASONS,
 };
 
 struct port_counters {
     uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes;
-    uint64_t rx_errors;     // the device's lies: bad index, id or length
-    uint64_t resets;        // recoveries of the device
+    uint64_t rx_errors; // the device's lies: bad index, id or length
+    uint64_t resets;    // recoveries of the device
     uint64_t drops[DROP_REASONS];
 };
 
@@ -79,7 +79,8 @@ struct port_ops {
     int (*start)(struct port *port); // -EIO, -ENOMEM, -ETIMEDOUT; leaves the port stopped
     void (*stop)(struct port *port); // returns every packet to its pool
     unsigned (*rx_burst)(struct port *port, unsigned queue, struct packet **packets, unsigned max);
-    unsigned (*tx_burst)(struct port *port, unsigned queue, struct packet **packets, unsigned count);
+    unsigned (*tx_burst)(struct port *port, unsigned queue, struct packet **packets,
+                         unsigned count);
     // Asks for an interrupt at the next received packet. True: packets are waiting already and
     // nothing was armed (so no edge can be lost); the caller polls again.
     bool (*rx_arm)(struct port *port, unsigned queue);
@@ -87,36 +88,36 @@ struct port_ops {
 
 struct port {
     const struct port_ops *ops;
-    void *driver;                 // the driver's own
+    void *driver; // the driver's own
     uint8_t mac[6];
-    uint16_t number;              // index; set by port_register
-    uint16_t mtu;                 // network-layer bytes, 1500 by default; set while stopped
-    uint16_t queues;              // queue pairs in use
-    uint32_t features;            // enum port_features
+    uint16_t number;   // index; set by port_register
+    uint16_t mtu;      // network-layer bytes, 1500 by default; set while stopped
+    uint16_t queues;   // queue pairs in use
+    uint32_t features; // enum port_features
     bool started;
     _Atomic bool link_up;
-    char name[PORT_NAME_MAX];     // ethN; set by port_register
-    const char *model;            // e.g. "virtio-net"
+    char name[PORT_NAME_MAX];      // ethN; set by port_register
+    const char *model;             // e.g. "virtio-net"
     struct port_counters counters; // of the CPU that polls; read by anyone
 
     // The network layer's own; zero before port_register, no business of drivers.
-    uint64_t mac_word;            // MAC in the upper 48 bits; PORT_NO_IP4: nothing matches
-    volatile bool rx_pending;     // not armed: to be polled
-    volatile bool reset_wanted;   // waits for recovery, not to be used
-    bool wanted;                  // port_start was called last, not port_stop
-    volatile bool link_changed;   // for the port thread to follow up
+    uint64_t mac_word;          // MAC in the upper 48 bits; PORT_NO_IP4: nothing matches
+    volatile bool rx_pending;   // not armed: to be polled
+    volatile bool reset_wanted; // waits for recovery, not to be used
+    bool wanted;                // port_start was called last, not port_stop
+    volatile bool link_changed; // for the port thread to follow up
     const char *reset_why;
-    uint64_t reset_at_ns;         // recovery not before
-    uint64_t reset_delay_ns;      // back-off of the next recovery
-    struct ip4_config *ip4;       // addresses, RCU; NULL: none (net/interface.c)
-    struct egress *egress;        // frames on their way out (net/egress.h)
+    uint64_t reset_at_ns;    // recovery not before
+    uint64_t reset_delay_ns; // back-off of the next recovery
+    struct ip4_config *ip4;  // addresses, RCU; NULL: none (net/interface.c)
+    struct egress *egress;   // frames on their way out (net/egress.h)
 } __cacheline_aligned;
 
 // From a driver's probe, thread context. Gives number and name. -ENOSPC.
 int port_register(struct port *port);
 unsigned port_count(void);
-struct port *port_get(unsigned number);        // NULL past the last
-struct port *port_by_name(const char *name);   // NULL when there is none
+struct port *port_get(unsigned number);      // NULL past the last
+struct port *port_by_name(const char *name); // NULL when there is none
 int port_start(struct port *port);
 void port_stop(struct port *port);
 

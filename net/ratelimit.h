@@ -18,7 +18,8 @@ static inline bool token_bucket_take(struct token_bucket *bucket, unsigned per_s
 {
     uint64_t interval = NSEC_PER_SEC / per_second;
     uint64_t limit = interval * burst;
-    uint64_t credit = bucket->updated_ns ? bucket->credit_ns + (now_ns - bucket->updated_ns) : limit;
+    uint64_t credit =
+        bucket->updated_ns ? bucket->credit_ns + (now_ns - bucket->updated_ns) : limit;
     credit = MIN(credit, limit);
     bucket->updated_ns = now_ns ? now_ns : 1;
     bool granted = credit >= interval;

@@ -18,7 +18,8 @@
 
 struct held {
     struct rb_node node;
-    struct held *next; // on a list while not in the tree
+    struct held *next;       // on a list while not in the tree
+    struct nexthop *nexthop; // kept by a hidden route, so that it can come back without memory
     uint32_t prefix, gateway;
     uint8_t len;
     uint8_t kind; // enum route_kind
@@ -61,9 +62,17 @@ static void held_insert(struct held *fresh)
     rb_insert(&held_tree, &fresh->node, parent, link);
 }
 
+static void held_let_go(struct held *held)
+{
+    if (held->nexthop)
+        nexthop_put(held->nexthop);
+    held->nexthop = NULL;
+}
+
 static void held_remove(struct held *held)
 {
     rb_remove(&held_tree, &held->node);
+    held_let_go(held);
     kfree(held);
 }
 
@@ -76,10 +85,8 @@ static struct held *held_alloc(uint32_t prefix, unsigned len, enum route_kind ki
     else
         held = kmalloc(sizeof(*held), GFP_KERNEL);
     if (held)
-        *held = (struct held){.prefix = prefix,
-                              .gateway = gateway,
-                              .len = (uint8_t)len,
-                              .kind = (uint8_t)kind};
+        *held = (struct held){
+            .prefix = prefix, .gateway = gateway, .len = (uint8_t)len, .kind = (uint8_t)kind};
     return held;
 }
 
@@ -173,6 +180,7 @@ static int hold(uint32_t prefix, unsigned len, enum route_kind kind, uint32_t ga
 {
     struct held *held = held_find(prefix, len);
     if (held) {
+        held_let_go(held);
         held->kind = (uint8_t)kind;
         held->gateway = gateway;
         return 0;
@@ -226,8 +234,9 @@ int route4_del(uint32_t prefix, unsigned len)
 // Puts a held route into the FIB if its gateway allows; false: it stays as it is.
 static bool activate(struct held *held)
 {
-    struct nexthop *nexthop;
-    int err = static_nexthop(held->kind, held->gateway, &nexthop);
+    struct nexthop *nexthop = held->nexthop;
+    int err = nexthop ? 0 : static_nexthop(held->kind, held->gateway, &nexthop);
+    held->nexthop = NULL;
     if (!err)
         err = fib_set(held->prefix, held->len, nexthop);
     if (err && err != -ENETUNREACH) {
@@ -254,8 +263,8 @@ static enum adjacency_kind system_kind(uint32_t prefix, unsigned len, struct por
             *port = owner;
             return ADJ_LOCAL;
         }
-        bool edge = len == 32 && a->len < 31 &&
-                    (prefix == (a->addr & mask) || prefix == (a->addr | ~mask));
+        bool edge =
+            len == 32 && a->len < 31 && (prefix == (a->addr & mask) || prefix == (a->addr | ~mask));
         if (edge || (len == a->len && (a->addr & mask) == prefix)) {
             kind = edge ? ADJ_BROADCAST : ADJ_GLEAN;
             *port = owner;
@@ -264,7 +273,7 @@ static enum adjacency_kind system_kind(uint32_t prefix, unsigned len, struct por
     return kind;
 }
 
-// Gives a prefix to its address, a configured route of it steps back.
+// Gives a prefix to its address, a configured route of it steps back and keeps its next hop.
 static int system_set(uint32_t prefix, unsigned len, enum adjacency_kind kind, struct port *port)
 {
     struct nexthop *active = fib_get(prefix, len), *nexthop;
@@ -273,14 +282,18 @@ static int system_set(uint32_t prefix, unsigned len, enum adjacency_kind kind, s
         held = held_alloc(prefix, len, route_kind_of(active), active->gateway);
         if (!held)
             return -ENOMEM;
+        active->refs++;
     }
     int err = nexthop_get(kind, port, 0, &nexthop);
     if (!err)
         err = fib_set(prefix, len, nexthop);
-    if (held && !err)
+    if (held && !err) {
+        held->nexthop = active;
         held_insert(held);
-    else
+    } else if (held) {
+        active->refs--; // never the last: the FIB has it still
         kfree(held);
+    }
     return err;
 }
 
@@ -373,6 +386,11 @@ static void deactivate_lost(void)
     bool any = false;
     for (uint32_t i = 0; nexthop_iterate(&i, &nexthop); i++)
         any |= nexthop->lost = gateway_lost(nexthop);
+    for (struct rb_node *node = any ? rb_first(&held_tree) : NULL; node; node = rb_next(node)) {
+        struct held *held = rb_entry(node, struct held, node);
+        if (held->nexthop && held->nexthop->lost)
+            held_let_go(held);
+    }
     if (any && fib4_walk(&ip4_fib, note_lost, &lost))
         log_err("no memory to deactivate all routes of a gateway");
     for (struct held *held = lost, *next; held; held = next) {
@@ -411,11 +429,10 @@ static int visit_held(struct walk *walk)
 {
     const struct held *held = rb_entry(walk->next_held, struct held, node);
     walk->next_held = rb_next(walk->next_held);
-    return walk->visit(&(struct route4){.prefix = held->prefix,
-                                        .gateway = held->gateway,
-                                        .len = held->len,
-                                        .kind = held->kind},
-                       walk->arg);
+    return walk->visit(
+        &(struct route4){
+            .prefix = held->prefix, .gateway = held->gateway, .len = held->len, .kind = held->kind},
+        walk->arg);
 }
 
 static struct route4 route_of(uint32_t prefix, unsigned len, const struct nexthop *nexthop)

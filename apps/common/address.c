@@ -9,6 +9,7 @@
 
 #include "core/lib/fmt.h"
 
+// <ctype.h> depends on the locale of the calling thread; addresses do not.
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 static int hex_value(char c)
@@ -33,6 +34,7 @@ static int decimal(const char **text, unsigned max, unsigned *value)
     return 0;
 }
 
+// A dotted quad; moves *text behind it. What follows is for the caller to judge.
 static int quad(const char **text, uint32_t *addr)
 {
     uint32_t sum = 0;
@@ -46,6 +48,8 @@ static int quad(const char **text, uint32_t *addr)
     return 0;
 }
 
+// Nothing is stored before the whole string is known to be good: callers may pass a field of the
+// model and rely on it when this fails.
 int ip4_parse(const char *text, uint32_t *addr)
 {
     uint32_t value;
@@ -133,6 +137,8 @@ static int ip6_groups(const char **text, uint16_t groups[8], int *gap)
     return count;
 }
 
+// Without "::" all eight groups must stand there; with it at least one is left out, since "::" for
+// nothing would be a second way to write the same (RFC 5952 section 4.2.2).
 int ip6_parse_prefix(const char *text, struct ip6_prefix *prefix)
 {
     uint16_t groups[8] = {0};
@@ -156,6 +162,8 @@ int ip6_parse_prefix(const char *text, struct ip6_prefix *prefix)
     return 0;
 }
 
+// The first separator decides which one the others must be: a mixture is more likely a typing
+// mistake than an address.
 int mac_parse(const char *text, uint8_t mac[6])
 {
     uint8_t bytes[6];
@@ -208,6 +216,8 @@ static void longest_zeros(const uint16_t groups[8], int *start, int *len)
     }
 }
 
+// Small letters, no leading zeros, "::" for the longest run. A dotted quad at the end is not kept:
+// RFC 5952 section 5 wants it for well-known prefixes only, which are none of our business.
 char *ip6_format(const uint8_t addr[16], char buf[static IP6_TEXT_MAX])
 {
     uint16_t groups[8];

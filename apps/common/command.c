@@ -23,6 +23,7 @@ void command_print(struct command_out *out, const char *fmt, ...)
     out->write(out, text, MIN((size_t)len, sizeof(text) - 1));
 }
 
+// A session without a user at its other end, such as a test, can only sleep.
 bool command_wait(struct command_out *out, uint64_t ns)
 {
     if (out->wait)
@@ -32,6 +33,7 @@ bool command_wait(struct command_out *out, uint64_t ns)
     return false;
 }
 
+// The linker knows where the table ends, the compiler does not, so this cannot be a constant.
 const struct verb_table *command_verbs(void)
 {
     static struct verb_table table;
@@ -59,6 +61,7 @@ void command_complain(struct command_out *out, enum verb_result result,
     }
 }
 
+// The words are cut in place and belong to this call: a handler may change its argv.
 static int run_words(struct command_out *out, struct words *words)
 {
     struct verb_match match;
@@ -125,6 +128,8 @@ static int begin(const struct command_out *out, const char *text, size_t len,
     return 0;
 }
 
+// One line of help: what is left to type, then what it does. A form too long for its column
+// pushes the text to the right rather than losing its end.
 static void list_verb(const struct verb *verb, const char *rest, void *arg)
 {
     char form[80];
@@ -152,6 +157,8 @@ struct completion {
     bool any, many;
 };
 
+// Narrows what all candidates share by one more of them. Several candidates that read the same are
+// one (`show interfaces` and `show interfaces brief` both offer "interfaces").
 static void consider(struct completion *completion, const char *word, size_t len)
 {
     if (len >= sizeof(completion->word) ||
@@ -200,6 +207,7 @@ static void consider_args(struct completion *completion, const char *args, int i
     }
 }
 
+// A verb offers its next word, or else the argument that is due after the words typed so far.
 static void consider_verb(const struct verb *verb, const char *rest, void *arg)
 {
     struct completion *completion = arg;

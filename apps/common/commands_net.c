@@ -18,6 +18,8 @@
 // What `clear counters` subtracts: the counters themselves belong to the CPU that polls the port.
 static struct port_counters cleared[PORT_MAX];
 
+// The counters of a port since the last `clear`. They may move while they are copied: each is one
+// 64-bit load, so every single figure is right, and the sum of two may be off by a packet.
 static void read_counters(const struct port *port, struct port_counters *counters)
 {
     const struct port_counters *base = &cleared[port->number];
@@ -40,6 +42,7 @@ static uint64_t all_drops(const struct port_counters *counters)
     return sum;
 }
 
+// "off" is ours (not configured, shut down), "down" is the cable.
 static const char *port_state(const struct port *port)
 {
     if (!port->started)
@@ -79,6 +82,7 @@ static void show_addresses(struct command_out *out, const struct port *port)
                       ip4_format_prefix(addresses[i].addr, addresses[i].len, text));
 }
 
+// Only the reasons that occurred: nearly thirty lines of zeros would hide the one that matters.
 static void show_traffic(struct command_out *out, const struct port *port)
 {
     struct port_counters counters;
@@ -167,6 +171,8 @@ static int show_counters(struct command_out *out, int argc, char **argv)
 CONSOLE_COMMAND(show_counters_command, "show counters", "[PORT]",
                 "counters as name=value, a line for each port", show_counters);
 
+// Whoever collects counters by program must not be surprised by a colleague at the console, so the
+// counters themselves go on; only what this console shows starts anew.
 static int clear_counters(struct command_out *out, int argc, char **argv)
 {
     (void)out;
@@ -222,6 +228,7 @@ static int visit_neighbour(const struct neigh_info *info, void *arg)
 }
 static void walk_neighbours(void *snapshot) { neigh_walk(visit_neighbour, snapshot); }
 
+// The address that failed to resolve is shown too, without a MAC: it is what one looks for here.
 static int show_arp(struct command_out *out, int argc, char **argv)
 {
     (void)argv;
@@ -250,6 +257,7 @@ static int show_arp(struct command_out *out, int argc, char **argv)
 }
 CONSOLE_COMMAND(show_arp_command, "show arp", "", "neighbours (ARP table)", show_arp);
 
+// Static entries stay: they are configuration.
 static int clear_arp(struct command_out *out, int argc, char **argv)
 {
     (void)argv;
@@ -265,6 +273,8 @@ CONSOLE_COMMAND(clear_arp_command, "clear arp", "", "forget learned neighbours",
 
 // ---- Routes ----------------------------------------------------------------------------------
 
+// Codes as in FRR and its models; a route that is not in use says so twice, in the column that one
+// reads down and in words.
 static void print_route(struct command_out *out, const struct route4 *route)
 {
     static const struct {
@@ -309,6 +319,7 @@ static int show_all_routes(struct command_out *out)
     return err;
 }
 
+// With an address it asks the forwarding table itself, so it shows what a packet would meet.
 static int show_route(struct command_out *out, int argc, char **argv)
 {
     uint32_t addr;
@@ -339,6 +350,7 @@ struct ping_options {
     uint64_t count, size, interval; // interval in ms
 };
 
+// Options are named, in any order, and may be shortened like commands.
 static int parse_option(struct ping_options *options, const char *name, const char *value)
 {
     const struct {
@@ -378,6 +390,7 @@ struct ping_sum {
     uint64_t sent, received, min_ns, max_ns, sum_ns;
 };
 
+// An ICMP error is an answer, but not a reply: it is printed and counts as lost.
 static void count_reply(struct ping_sum *sum, uint64_t ns)
 {
     sum->min_ns = sum->received && sum->min_ns < ns ? sum->min_ns : ns;
@@ -415,6 +428,7 @@ static void print_sum(struct command_out *out, const struct ping_sum *sum)
     command_print(out, sum->received ? " ms\n" : "\n");
 }
 
+// A missing answer is a result; a missing route ends the series, since the next would miss it too.
 static int ping_once(struct command_out *out, const struct ping_options *options,
                      struct ping_sum *sum)
 {
@@ -431,6 +445,8 @@ static int ping_once(struct command_out *out, const struct ping_options *options
     return 0;
 }
 
+// The interval runs from request to request, as people expect of `ping`; an answer that takes
+// longer is followed at once by the next request.
 static int ping(struct command_out *out, int argc, char **argv)
 {
     struct ping_options options;

@@ -54,6 +54,7 @@ CONSOLE_COMMAND(show_version_command, "show version", "", "version, CPU, memory,
 
 // ---- show memory -----------------------------------------------------------------------------
 
+// Caches that never held anything are left out.
 static void print_caches(struct command_out *out)
 {
     struct slab_stats stats;
@@ -105,6 +106,7 @@ struct thread_rows {
     struct thread_row rows[THREADS_SHOWN];
 };
 
+// The list of threads is locked meanwhile, so this only copies; printing waits for the terminal.
 static void take_thread(const struct thread *thread, void *arg)
 {
     struct thread_rows *rows = arg;
@@ -180,6 +182,7 @@ static int show_irq(struct command_out *out, int argc, char **argv)
 }
 CONSOLE_COMMAND(show_irq_command, "show irq", "", "interrupt lines and their counts", show_irq);
 
+// Lines that the console level kept back are here as well; <N> is their level.
 static int show_log(struct command_out *out, int argc, char **argv)
 {
     (void)argv;
@@ -196,6 +199,7 @@ static int show_log(struct command_out *out, int argc, char **argv)
 }
 CONSOLE_COMMAND(show_log_command, "show log", "", "the kernel log", show_log);
 
+// Unlike `log level` in a configuration this lasts until the next boot or commit that changes it.
 static int log_level(struct command_out *out, int argc, char **argv)
 {
     uint64_t level;
@@ -213,6 +217,7 @@ CONSOLE_COMMAND(log_level_command, "log level", "[0-7]",
 
 // ---- Power, help -----------------------------------------------------------------------------
 
+// The log line goes out before the machine does: the last thing on the console names who did it.
 static int power(struct command_out *out, int argc, const char *what, int (*change)(void))
 {
     if (argc)

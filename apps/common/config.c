@@ -10,6 +10,8 @@
 #include "core/lib/fmt.h"
 #include "mm/slab.h"
 
+// Foreign text makes foreign numbers of findings: beyond the limit they are counted, not formatted,
+// so that a megabyte of nonsense does not keep the console busy for minutes.
 void config_complain(struct config_report *report, enum config_severity severity, unsigned line,
                      const char *fmt, ...)
 {
@@ -36,6 +38,7 @@ void config_report_end(struct config_report *report)
     }
 }
 
+// Defaults that are not zero are set here; config_print() leaves out what is at its default.
 struct config *config_new(void)
 {
     struct config *config = kcalloc(1, sizeof(*config), GFP_KERNEL);
@@ -102,6 +105,7 @@ static int grow(void **array, size_t count, size_t *room, size_t max, size_t byt
     return 0;
 }
 
+// Appending does not look for duplicates: that is one sort at the end instead of a search a line.
 int config_add_route(struct config *config, const struct config_route *route)
 {
     void *array = config->routes;
@@ -124,6 +128,7 @@ int config_add_neighbour(struct config *config, const struct config_neighbour *n
     return err;
 }
 
+// Compares what the text says. Line numbers are where it was said, so they do not count.
 static bool interface_equal(const struct config_interface *a, const struct config_interface *b)
 {
     if (a->present != b->present || a->shutdown != b->shutdown || a->host_only != b->host_only ||

@@ -56,6 +56,7 @@ uint16_t config_port_mtu(const struct port *port)
 
 // ---- Planning --------------------------------------------------------------------------------
 
+// Planning runs twice over the same two models: once to count, once to fill.
 static void plan_step(struct plan *plan, const struct step *step)
 {
     if (plan->steps)
@@ -94,6 +95,7 @@ static void plan_address(struct plan *plan, enum step_kind kind, unsigned port,
                                    .len = address->len});
 }
 
+// From the last one back to where the lists part: undone in reverse, each returns to its place.
 static void plan_addresses_del(struct plan *plan, unsigned port)
 {
     const struct config_interface *from = &plan->from->interfaces[port];
@@ -110,6 +112,7 @@ static void plan_addresses_add(struct plan *plan, unsigned port)
         plan_address(plan, STEP_ADDRESS_ADD, port, &to->addresses[i]);
 }
 
+// One step for all settings of a port, since several of them together cost one restart.
 static void plan_port(struct plan *plan, unsigned port)
 {
     const struct config_interface *from = &plan->from->interfaces[port];
@@ -194,6 +197,7 @@ static void plan_all(struct plan *plan)
 
 // ---- Doing -----------------------------------------------------------------------------------
 
+// The MTU is one aligned store that the fast path reads per packet; it needs no restart.
 static void port_settings(struct port *port, const struct config_interface *interface)
 {
     if (!own_mtu[port->number])
@@ -311,6 +315,7 @@ static int plan_run(const struct plan *plan, struct config_report *report)
     return 0;
 }
 
+// The list is a few megabytes at the most (64 K routes, each replaced): it fits one allocation.
 static int transition(const struct config *from, const struct config *to,
                       struct config_report *report)
 {
@@ -329,6 +334,7 @@ static int transition(const struct config *from, const struct config *to,
     return err;
 }
 
+// Only when the line changed: a level set at the prompt survives commits about other things.
 static void apply_log_level(const struct config *from, const struct config *to)
 {
     if (boot_log_level < 0)
@@ -352,6 +358,7 @@ int config_apply(struct config *config, struct config_report *report)
     return err;
 }
 
+// Readers get copies: the lock is not held while they print or edit.
 struct config *config_copy_running(void)
 {
     mutex_lock(&net_config_lock);

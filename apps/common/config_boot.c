@@ -21,6 +21,7 @@ struct source {
     const char *builtin;
 };
 
+// Set by whoever starts the machine: -fw_cfg name=opt/org.sluice/config,file=FILE.
 static int read_fw_cfg(struct source *source, const void **text, size_t *len, void **owned)
 {
     (void)source;
@@ -29,6 +30,7 @@ static int read_fw_cfg(struct source *source, const void **text, size_t *len, vo
     return err;
 }
 
+// The archive stays where the loader put it, so there is nothing to free.
 static int read_initrd(struct source *source, const void **text, size_t *len, void **owned)
 {
     (void)source;
@@ -49,6 +51,7 @@ struct boot_report {
     const char *source;
 };
 
+// Findings come as the parser meets them, so the console names the lines in order.
 static void emit_to_log(struct config_report *report, enum config_severity severity, unsigned line,
                         const char *text)
 {
@@ -73,6 +76,8 @@ static int apply_text(const char *name, const void *text, size_t len)
     return err;
 }
 
+// A source that does not exist is no news; one that exists and cannot be used is an error, and so
+// is each of its wrong lines.
 static int try_source(struct source *source)
 {
     const void *text = NULL;

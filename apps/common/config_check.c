@@ -37,6 +37,8 @@ static struct line_note line_note(unsigned line)
     return note;
 }
 
+// Two subnets of one port may overlap (a second address in the same subnet is common); those of two
+// ports may not, or the port towards a host would depend on the order of lines.
 static int check_overlap_with(struct config_line *line, unsigned number, uint32_t addr,
                               unsigned len)
 {
@@ -58,6 +60,7 @@ static int check_overlap_with(struct config_line *line, unsigned number, uint32_
     return 0;
 }
 
+// At most PORT_MAX x IP4_ADDRESSES_MAX comparisons a line: a search tree would be longer than that.
 int config_check_overlap(struct config_line *line, uint32_t addr, unsigned len)
 {
     int err = 0;
@@ -104,6 +107,9 @@ static enum owner owner_of(const struct config *config, uint32_t addr)
     return owner;
 }
 
+// A gateway that nobody can reach is a warning, as in FRR: the subnet may be configured later. One
+// that is this machine itself can only be a mistake. Warnings are held back once there are errors:
+// a wrong `ip address` line would draw one for each of its routes.
 static void check_route(const struct config *config, size_t at, struct config_report *report)
 {
     const struct config_route *route = &config->routes[at];
@@ -146,6 +152,8 @@ static void check_neighbour(const struct config *config, size_t at, struct confi
                         "%s is in no subnet of an interface: the entry is inactive", text);
 }
 
+// Sorting serves three: finding duplicates, the merging walk of config_apply.c, and a text in a
+// fixed order.
 int config_finish(struct config *config, struct config_report *report)
 {
     unsigned before = report->count[CONFIG_ERROR];

@@ -61,6 +61,7 @@ int config_parse_cpus(const char *text, uint64_t cpus[CPU_WORDS])
     }
 }
 
+// Runs of two are written as "1-2" as well: never longer than "1,2", and one rule less.
 void config_format_cpus(const uint64_t cpus[CPU_WORDS], char *buf, size_t size)
 {
     size_t at = 0;
@@ -77,6 +78,7 @@ void config_format_cpus(const uint64_t cpus[CPU_WORDS], char *buf, size_t size)
     }
 }
 
+// As the device tree has them, running or not; at least the one that executes this.
 static unsigned machine_cpus(void)
 {
     const struct dt_node *cpus = dt_by_path("/cpus");
@@ -101,6 +103,7 @@ struct cpu_verdict {
     bool zero, left; // CPU 0 was named; at least one can forward
 };
 
+// Why each CPU of the list cannot forward alone, the first reason that holds.
 static void judge_cpus(const uint64_t cpus[CPU_WORDS], struct cpu_verdict *verdict)
 {
     unsigned count = machine_cpus();
@@ -130,6 +133,7 @@ static size_t add_group(char *buf, size_t size, size_t at, const uint64_t cpus[C
     return at + (size_t)fmt_snprint(buf + at, size - at, "%s %s %s", at ? "," : "", list, what);
 }
 
+// One warning a line, whatever the number of CPUs: the list may name a thousand.
 void config_check_cpus(struct config_line *line)
 {
     struct cpu_verdict verdict;

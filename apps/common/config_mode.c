@@ -29,6 +29,7 @@ struct out_report {
     struct command_out *out;
 };
 
+// What is typed has no line number; the line stands right above.
 static void emit_to_out(struct config_report *report, enum config_severity severity, unsigned line,
                         const char *text)
 {
@@ -37,6 +38,7 @@ static void emit_to_out(struct config_report *report, enum config_severity sever
     command_print(out, "%s: %s\n", severity == CONFIG_ERROR ? "error" : "warning", text);
 }
 
+// The running configuration owns nothing of the candidate, so leaving is freeing.
 static void leave(struct command_out *out)
 {
     config_free(edit.candidate);
@@ -46,6 +48,7 @@ static void leave(struct command_out *out)
 
 // ---- Commands of the mode --------------------------------------------------------------------
 
+// The candidate stays as it is, whatever becomes of the copy: after a refusal one goes on editing.
 static void run_commit(struct command_out *out, const char *rest)
 {
     (void)rest;
@@ -84,6 +87,8 @@ static void print_line(void *arg, const char *line) { command_print(arg, "%s\n",
 
 static void run_do(struct command_out *out, const char *rest) { command_execute(out, rest); }
 
+// With words behind it, it is the `show` of the normal prompt: to look at a table while editing,
+// nobody should have to leave or to remember `do`.
 static void run_show(struct command_out *out, const char *rest)
 {
     char line[LINE_TEXT_MAX + sizeof("show ")];
@@ -129,6 +134,8 @@ static void run_exit(struct command_out *out, bool end)
         leave(out);
 }
 
+// A line that was accepted counts as a change, even if it said what was there already: asking once
+// too often before leaving is better than losing a line.
 static void run_config_line(struct command_out *out, const char *line)
 {
     struct out_report report = {.report.emit = emit_to_out, .out = out};
@@ -156,6 +163,8 @@ static void run_verb(struct command_out *out, const struct verb_match *match,
     }
 }
 
+// The mode and the parser see the same words, but the mode matches first, against its own verbs and
+// the configuration together: "sh" is ambiguous here, even though only one of them is a line.
 static void mode_line(struct command_out *out, const char *line)
 {
     struct words words;
@@ -165,7 +174,9 @@ static void mode_line(struct command_out *out, const char *line)
         return;
     }
     if (!words.argc || words.argv[0][0] == '!' || words.argv[0][0] == '#') {
+        bool changed = edit.changed;
         run_config_line(out, line); // comments; `!` ends a block
+        edit.changed = changed;
         return;
     }
     int skip;

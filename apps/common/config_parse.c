@@ -40,6 +40,7 @@ static int complain_match(struct config_line *line, enum verb_result result,
     }
 }
 
+// What a handler may rely on: the form exists, the block is right, the number of words fits.
 static int check_form(struct config_line *line, const struct config_rule *rule)
 {
     const struct verb *verb = &rule->verb;
@@ -75,6 +76,7 @@ static int run_rule(struct config_line *line, const struct config_rule *rule)
     return err;
 }
 
+// From here on a line has at least one word.
 static int parse_words(struct config_parser *parser, struct words *words, const char *text)
 {
     struct config_line line = {.parser = parser};
@@ -100,6 +102,7 @@ static int strange_byte(const char *text, size_t len)
     return -1;
 }
 
+// Comments end here, before any check: they may be long and say what they like in any encoding.
 int config_parse_line(struct config_parser *parser, const char *text, size_t len)
 {
     struct config_line line = {.parser = parser};
@@ -160,6 +163,8 @@ static int parse_text(struct config *config, const char *text, size_t len,
     return report->count[CONFIG_ERROR] ? -EINVAL : 0;
 }
 
+// The checks of the whole run even after wrong lines, so that one look at the report is enough to
+// repair a text.
 struct config *config_parse(const char *text, size_t len, struct config_report *report, int *err)
 {
     struct config *config = config_new();

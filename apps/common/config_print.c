@@ -44,6 +44,7 @@ static void print_interface(const struct printer *printer, const char *name,
     print(printer, "!");
 }
 
+// `Null0` is accepted as another name of blackhole and printed as the latter.
 static void print_route(const struct printer *printer, const struct config_route *route)
 {
     char prefix[PREFIX4_TEXT_MAX], gateway[IP4_TEXT_MAX];
@@ -53,6 +54,8 @@ static void print_route(const struct printer *printer, const struct config_route
     print(printer, "ip route %s %s", ip4_format_prefix(route->prefix, route->len, prefix), target);
 }
 
+// Interfaces before neighbours and routes: a reader meets a subnet before what lies in it. The
+// order makes no difference to the parser.
 void config_print(const struct config *config, config_line_t emit, void *arg)
 {
     const struct printer printer = {emit, arg};

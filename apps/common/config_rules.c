@@ -14,6 +14,7 @@
 #define MTU_MIN 68       // RFC 791: every module must be able to forward 68 octets unfragmented
 #define CPU_LIST_MAX 200 // so that the canonical line stays within LINE_TEXT_MAX
 
+// Only for rules of a block: check_form() has seen to it that there is one.
 static struct config_interface *block_of(const struct config_line *line)
 {
     return &line->parser->config->interfaces[line->parser->block];
@@ -46,6 +47,7 @@ static int set_hostname(struct config_line *line)
     return 0;
 }
 
+// The numbers are the kernel log's own: 3 errors, 4 warnings, 6 information, 7 everything.
 static int set_log_level(struct config_line *line)
 {
     uint64_t level;
@@ -59,6 +61,8 @@ static int set_log_level(struct config_line *line)
     return 0;
 }
 
+// The whole list is kept as it was given: what this machine can make of it is another question, and
+// the text must survive being printed.
 static int set_cpus(struct config_line *line)
 {
     struct config *config = line->parser->config;
@@ -90,6 +94,7 @@ static const char *port_names(char *buf, size_t size)
     return port_count() ? buf : "no network ports";
 }
 
+// An interface may have several blocks; they add up, as in vtysh.
 static int set_interface(struct config_line *line)
 {
     const struct port *port = port_by_name(line->argv[0]);
@@ -110,6 +115,7 @@ static int set_interface(struct config_line *line)
     return 0;
 }
 
+// As it was typed, blanks inside included.
 static int set_description(struct config_line *line)
 {
     const char *text = line->no ? "" : line->rest;
@@ -133,6 +139,7 @@ static int set_host_only(struct config_line *line)
     return 0;
 }
 
+// More than the port came with would need larger receive buffers than it has posted.
 static int set_mtu(struct config_line *line)
 {
     const struct port *port = port_get((unsigned)line->parser->block);
@@ -153,6 +160,7 @@ static int find_address(const struct config_interface *interface, uint32_t addr)
     return -1;
 }
 
+// The order of the others stays: the first is the primary one, which our own packets carry.
 static int drop_address(struct config_line *line, uint32_t addr, unsigned len)
 {
     struct config_interface *interface = block_of(line);
@@ -268,6 +276,7 @@ static int drop_neighbour(struct config_line *line, uint32_t addr)
     return 0;
 }
 
+// The address decides the port, so the line names none.
 static int set_arp(struct config_line *line)
 {
     struct config *config = line->parser->config;
@@ -311,6 +320,8 @@ static int drop_route(struct config_line *line, const struct config_route *route
     return 0;
 }
 
+// What stands where the gateway does. The special words are whole words: a shortened one could be
+// taken for a name one day.
 static int parse_target(struct config_line *line, const char *text, struct config_route *route)
 {
     static const struct {
@@ -332,6 +343,8 @@ static int parse_target(struct config_line *line, const char *text, struct confi
     return 0;
 }
 
+// Destinations that no host has (RFC 1122 section 3.2.1.3) may be thrown away but not forwarded; a
+// shorter prefix that merely contains them, such as the default route, is fine.
 static int parse_route(struct config_line *line, struct config_route *route)
 {
     char right[PREFIX4_TEXT_MAX];
@@ -387,7 +400,7 @@ const struct config_rule config_rules[] = {
      false},
     {{"ip address", "A.B.C.D/L", "IPv4 address of the port"}, set_address, 1, 1, 0, true, false},
     {{"ipv6 address", "X:X::X/L", "IPv6 address of the port"}, set_address6, 1, 1, 0, true, false},
-    {{"mtu", "68-9216", "longest IP packet in bytes"}, set_mtu, 1, 1, 0, true, false},
+    {{"mtu", "BYTES", "longest IP packet of the port"}, set_mtu, 1, 1, 0, true, false},
     {{"host-only", "", "never forward packets of the port"}, set_host_only, 0, 0, 0, true, true},
     {{"shutdown", "", "do not use the port"}, set_shutdown, 0, 0, 0, true, true},
     {{"arp", "A.B.C.D MAC", "static neighbour"}, set_arp, 2, 2, 1, false, false},

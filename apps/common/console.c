@@ -25,6 +25,7 @@ static struct {
     size_t ahead_len, ahead_at;
 } session;
 
+// Output needs no lock of its own: console_write() keeps lines of the log and ours apart.
 static void write_out(struct command_out *out, const char *text, size_t len)
 {
     (void)out;
@@ -63,6 +64,7 @@ static bool take_interrupt(void)
     return true;
 }
 
+// Runs in the console thread, called by a command through command_wait().
 static bool wait_for_interrupt(struct command_out *out, uint64_t ns)
 {
     (void)out;
@@ -77,6 +79,7 @@ static bool wait_for_interrupt(struct command_out *out, uint64_t ns)
     }
 }
 
+// The host name may have changed with the last line, so it is asked for each time.
 static void show_prompt(void)
 {
     char host[CONFIG_HOSTNAME_MAX], prompt[LINE_PROMPT_MAX];
@@ -139,6 +142,7 @@ static int console_thread(void *arg)
     return 0;
 }
 
+// A machine without a serial port keeps running; the thread ends at its first read.
 int console_start(void)
 {
     struct thread *thread;

@@ -35,6 +35,7 @@ static size_t room(const struct line_editor *editor)
     return editor->columns > prompt + 10 ? editor->columns - prompt - 1 : 10;
 }
 
+// The part of the text around the cursor that fits, with the cursor in its place.
 void line_redraw(struct line_editor *editor)
 {
     size_t width = room(editor);
@@ -99,6 +100,7 @@ static void move_to(struct line_editor *editor, size_t cursor)
     line_redraw(editor);
 }
 
+// Blanks before the cursor belong to the word that Ctrl-W removes.
 static size_t word_start(const struct line_editor *editor)
 {
     size_t at = editor->cursor;
@@ -135,6 +137,7 @@ static void erase_right(struct line_editor *editor)
 
 // ---- History ---------------------------------------------------------------------------------
 
+// The line `back` lines ago; 1 is the newest.
 static char *history_line(struct line_editor *editor, unsigned back)
 {
     return editor->history[(editor->history_next + LINE_HISTORY - back) % LINE_HISTORY];
@@ -150,6 +153,7 @@ void line_remember(struct line_editor *editor)
     editor->history_used = MIN(editor->history_used + 1, (unsigned)LINE_HISTORY);
 }
 
+// An old line is shown as a copy: editing it does not change the history, entering it adds to it.
 static void show_history(struct line_editor *editor, unsigned back)
 {
     if (back > editor->history_used)
@@ -172,6 +176,7 @@ static void newer(struct line_editor *editor)
 
 // ---- Keys ------------------------------------------------------------------------------------
 
+// ESC [ letter or ESC O letter. Modifiers ("1;5") are read over: Ctrl-Left acts like Left.
 static void final_letter(struct line_editor *editor, char c)
 {
     switch (c) {
@@ -198,6 +203,7 @@ static void final_letter(struct line_editor *editor, char c)
     }
 }
 
+// ESC [ number ~, which is how most terminals send the keys of the block above the arrows.
 static void final_tilde(struct line_editor *editor)
 {
     switch (editor->parameter) {
@@ -295,6 +301,8 @@ static void feed_control(struct line_editor *editor, char c)
     }
 }
 
+// The order matters: a byte that belongs to a sequence is no key, and a line end is one even in the
+// middle of a sequence that a bad line has cut short.
 enum line_event line_feed(struct line_editor *editor, char c)
 {
     bool after_cr = editor->after_cr;

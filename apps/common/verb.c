@@ -63,6 +63,7 @@ static const char *path_word(const char *path, int index, size_t *len)
 
 enum fit { FIT_NONE, FIT_PREFIX, FIT_WHOLE };
 
+// Case counts: all our words are in small letters, and names of ports and hosts are not ours.
 static enum fit word_fit(const char *typed, const char *word, size_t word_len)
 {
     size_t len = strlen(typed);
@@ -77,6 +78,7 @@ struct verb_set {
     int words;
 };
 
+// Compares word by word, since the verbs of a set need not be neighbours in the table.
 static bool set_has(const struct verb_set *set, const char *path)
 {
     for (int i = 0; i < set->words; i++) {
@@ -132,6 +134,8 @@ static enum verb_result set_narrow(const struct verb_table *table, struct verb_s
     return VERB_FOUND;
 }
 
+// Takes as many words as lead somewhere. Those after the longest complete path are its arguments,
+// even where they look like the beginning of a longer path that then fails.
 enum verb_result verb_find(const struct verb_table *table, int argc, char *const *argv,
                            struct verb_match *match)
 {
@@ -157,6 +161,7 @@ enum verb_result verb_find(const struct verb_table *table, int argc, char *const
     return match->words < argc && !*match->verb->args ? VERB_EXTRA : VERB_FOUND;
 }
 
+// A total order, also over equal paths of two tables, so that a walk visits each verb once.
 static int path_compare(const struct verb *a, const struct verb *b)
 {
     int order = strcmp(a->path, b->path);

@@ -11,7 +11,10 @@
 #include "apps/common/command.h"
 #include "apps/common/config.h"
 #include "core/debug/log.h"
+#include "core/lib/bootparam.h"
 #include "core/sync/wait.h"
+
+const char app_name[] = "router"; // argv[0], and what `show version` calls the image
 
 // Used when nothing was given from outside: no port is opened until somebody configures one.
 static const char default_config[] = "hostname sluice\n";

@@ -62,8 +62,7 @@ uint64_t clock_ns_to_counter(uint64_t ns)
 
 uint64_t clock_realtime_ns(void)
 {
-    return clock_monotonic_ns() +
-           atomic_load_explicit(&realtime_offset_ns, memory_order_relaxed);
+    return clock_monotonic_ns() + atomic_load_explicit(&realtime_offset_ns, memory_order_relaxed);
 }
 
 void clock_set_realtime(uint64_t ns_since_1970)
@@ -121,7 +120,7 @@ int time_init(void)
     if (err)
         return err;
     err = -ENODEV;
-    TABLE_FOREACH(struct timer_driver, driver, timer_driver) {
+    TABLE_FOREACH (struct timer_driver, driver, timer_driver) {
         err = start_driver(driver);
         if (!err)
             break;

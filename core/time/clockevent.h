@@ -24,6 +24,6 @@ struct timer_driver {
     const char *compatible;
     int (*init)(const struct dt_node *node);
 };
-#define TIMER_DRIVER(id, compat, init_fn)                                                          \
-    static const struct timer_driver id TABLE_ENTRY(timer_driver) = {.compatible = compat,        \
+#define TIMER_DRIVER(id, compat, init_fn)                                                  \
+    static const struct timer_driver id TABLE_ENTRY(timer_driver) = {.compatible = compat, \
                                                                      .init = init_fn}

@@ -21,8 +21,8 @@
 struct timer_base {
     struct spinlock lock; // protects all below and the linkage of the timers in the tree
     struct rb_tree tree;
-    struct timer *first;  // leftmost
-    uint64_t device_ns;   // what the device is set for, or earlier; NEVER when it is stopped
+    struct timer *first; // leftmost
+    uint64_t device_ns;  // what the device is set for, or earlier; NEVER when it is stopped
 };
 
 static DEFINE_PERCPU(struct timer_base, timer_base);

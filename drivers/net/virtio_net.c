@@ -98,8 +98,11 @@ struct virtio_net {
     struct vnet_queue rx, tx;
     struct virtio_device *vdev;
     struct timer starved; // runs while the receive queue waits for buffers
-    int irq;              // with our handler on it; 0 before the first start
+    struct virtio_net *next;
+    int irq; // with our handler on it; 0 before the first start
 };
+
+static struct virtio_net *nets; // all, newest first; changed at boot only
 
 static struct virtio_net *net_of(const struct port *port) { return port->driver; }
 
@@ -166,18 +169,18 @@ static bool rx_arm(struct port *port, unsigned queue)
     return vnet_rx_arm(&net->rx);
 }
 
-// Sent packets may be all that the pool lacks; what else frees some gives no notice, so ask again.
+// What frees packets gives no notice, so ask again after a while.
 void vnet_rx_starved(struct vnet_queue *rx)
 {
-    struct virtio_net *net = container_of(rx, struct virtio_net, rx);
-    if (net->tx.live)
-        vnet_tx_reap(&net->tx);
-    timer_start_in(&net->starved, STARVED_RETRY_NS);
+    timer_start_in(&container_of(rx, struct virtio_net, rx)->starved, STARVED_RETRY_NS);
 }
 
+// All ports, since the packets may lie in another's transmit queue, sent but not reaped.
 static void starved_again(struct timer *timer)
 {
-    port_rx_ready(&container_of(timer, struct virtio_net, starved)->port);
+    (void)timer;
+    for (struct virtio_net *net = nets; net; net = net->next)
+        port_rx_ready(&net->port);
 }
 
 // ---- Start and stop --------------------------------------------------------------------------
@@ -305,8 +308,12 @@ static int probe(struct virtio_device *vdev)
     net->port.model = "virtio-net";
     read_mac(net);
     int err = port_register(&net->port);
-    if (err)
+    if (err) {
         kfree(net);
-    return err;
+        return err;
+    }
+    net->next = nets;
+    nets = net;
+    return 0;
 }
 VIRTIO_DRIVER(virtio_net_driver, .name = "virtio-net", .id = VIRTIO_ID_NET, .probe = probe);

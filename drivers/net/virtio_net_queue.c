@@ -11,8 +11,7 @@
 #include "drivers/net/virtio_net_queue.h"
 
 #define HEADER sizeof(struct vnet_header)
-// Free slots before buffers are fetched from the pool, and frames in the queue before sent ones
-// are looked for; less in a queue of fewer than twice as many slots.
+// Slots that are posted or reaped at a time; less in a queue of fewer than twice as many slots.
 #define BATCH 32
 
 // The device broke the protocol: nothing it says counts until it was reset.
@@ -153,32 +152,36 @@ static __noinline unsigned rx_nothing(struct vnet_queue *rx, int pending)
 {
     if (pending < 0)
         fail(rx, "receive: the used index counts buffers that were not posted");
-    else if (virtqueue_free(&rx->vq) >= rx->batch)
+    else
         vnet_rx_refill(rx); // the pool had none the last time
     return 0;
 }
 
 unsigned vnet_rx_burst(struct vnet_queue *rx, struct packet **packets, unsigned max)
 {
+    struct virtqueue *vq = &rx->vq;
+    const uint16_t at = vq->used_idx;
     if (unlikely(!rx->live))
         return 0;
-    int pending = virtqueue_pending(&rx->vq);
-    if (pending <= 0)
-        return rx_nothing(rx, pending);
+    int pending = virtqueue_pending(vq);
+    if (unlikely(pending <= 0)) {
+        bool refill = virtqueue_posted(vq) <= rx->low;
+        return pending || refill ? rx_nothing(rx, pending) : 0;
+    }
     unsigned count = MIN((unsigned)pending, max), got = 0, kept;
-    if (likely(virtqueue_in_order(&rx->vq))) {
-        unsigned slot = virtqueue_slot(&rx->vq, rx->vq.used_idx);
-        unsigned first = MIN(count, rx->vq.size - slot);
+    if (likely(at == vq->done_idx)) {
+        unsigned slot = virtqueue_slot(vq, at);
+        unsigned first = MIN(count, vq->size - slot);
         got = rx_run(rx, packets, slot, slot + first);
         if (unlikely(got < count) && got == first)
             got += rx_run(rx, packets + got, 0, count - got);
-        virtqueue_completed(&rx->vq, got);
+        virtqueue_completed(vq, (uint16_t)(at + got));
     }
     kept = got;
     if (unlikely(got < count))
         kept += rx_careful(rx, packets + got, count - got);
-    if (virtqueue_free(&rx->vq) >= rx->batch && rx->live) {
-        virtqueue_disarm(&rx->vq);
+    if (virtqueue_posted(vq) <= rx->low && rx->live) {
+        virtqueue_disarm(vq);
         vnet_rx_refill(rx);
     }
     return kept;
@@ -190,6 +193,7 @@ static void start(struct vnet_queue *q)
 {
     unsigned half = q->vq.size / 2;
     q->batch = (uint16_t)MAX(MIN(half, BATCH), 1);
+    q->low = (uint16_t)(q->vq.size - q->batch);
     q->live = true;
 }
 
@@ -270,12 +274,13 @@ void vnet_tx_reap(struct vnet_queue *tx)
         return;
     unsigned count = (unsigned)pending, done = 0;
     if (likely(virtqueue_in_order(&tx->vq))) {
-        unsigned slot = virtqueue_slot(&tx->vq, tx->vq.used_idx);
+        const uint16_t at = tx->vq.used_idx;
+        unsigned slot = virtqueue_slot(&tx->vq, at);
         unsigned first = MIN(count, tx->vq.size - slot);
         done = reap_run(tx, slot, first);
         if (done == first && done < count)
             done += reap_run(tx, 0, count - done);
-        virtqueue_completed(&tx->vq, done);
+        virtqueue_completed(&tx->vq, (uint16_t)(at + done));
     }
     if (unlikely(done < count))
         reap_careful(tx, count - done);
@@ -284,19 +289,18 @@ void vnet_tx_reap(struct vnet_queue *tx)
 
 unsigned vnet_tx_burst(struct vnet_queue *tx, struct packet **packets, unsigned count)
 {
-    if (virtqueue_posted(&tx->vq) >= tx->batch && tx->live)
+    struct virtqueue *vq = &tx->vq;
+    if (virtqueue_posted(vq) >= tx->batch && tx->live)
         vnet_tx_reap(tx);
-    if (unlikely(!tx->live))
+    count = MIN(count, virtqueue_free(vq));
+    if (unlikely(!tx->live || !count))
         return 0;
-    count = MIN(count, virtqueue_free(&tx->vq));
-    if (unlikely(!count))
-        return 0;
-    unsigned slot = virtqueue_slot(&tx->vq, tx->vq.avail_idx);
-    unsigned first = MIN(count, tx->vq.size - slot);
+    unsigned slot = virtqueue_slot(vq, vq->avail_idx);
+    unsigned first = MIN(count, vq->size - slot);
     tx_run(tx, packets, slot, first);
     if (unlikely(first < count))
         tx_run(tx, packets + first, 0, count - first);
-    virtqueue_publish(&tx->vq, count);
+    virtqueue_publish(vq, count);
     return count;
 }
 

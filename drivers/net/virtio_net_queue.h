@@ -27,7 +27,8 @@ struct vnet_queue {
     struct virtqueue vq;
     struct port *port;
     uint32_t frame_max; // longest frame that a receive buffer holds
-    uint16_t batch;     // slots that are posted, or reaped, at a time
+    uint16_t low;       // receive: with this many buffers posted or fewer, more are fetched
+    uint16_t batch;     // transmit: with this many frames posted, sent ones are looked for
     bool live;
     bool csum; // checksum offload is negotiated in this direction
     struct packet *slots[VNET_RING_MAX];

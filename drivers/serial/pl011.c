@@ -67,9 +67,9 @@ static bool pl011_put(mmio_t regs, char c)
 }
 
 // The time-out interrupt brings what stays below the FIFO's trigger level.
-static void pl011_rx_start(mmio_t regs)
+static void pl011_rx_enable(mmio_t regs, bool on)
 {
-    mmio_write32(regs, IMSC, INT_RX | INT_RX_TIMEOUT | INT_OVERRUN);
+    mmio_write32(regs, IMSC, on ? INT_RX | INT_RX_TIMEOUT | INT_OVERRUN : 0);
 }
 
 // Only the overrun has to be cleared by hand: the others go with the last character. Clearing
@@ -92,7 +92,7 @@ SERIAL_DRIVER(pl011_serial) = {
     .compatible = "arm,pl011",
     .init = pl011_init,
     .put = pl011_put,
-    .rx_start = pl011_rx_start,
+    .rx_enable = pl011_rx_enable,
     .rx_acknowledge = pl011_rx_acknowledge,
     .rx_get = pl011_rx_get,
 };

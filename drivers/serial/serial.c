@@ -15,8 +15,7 @@
 
 TABLE_DECLARE(struct serial_driver, serial_driver);
 
-#define RX_RING 1024u // characters; a power of two. A pasted configuration comes in bursts
-#define RX_BURST 256  // characters a handler takes at most before it lets others run
+#define RX_RING 1024u // characters; a power of two
 
 static struct {
     const struct serial_driver *driver; // NULL until the port is found
@@ -28,7 +27,8 @@ static struct {
 static struct {
     struct spinlock lock; // protects the rest against the interrupt handler
     unsigned head, tail;  // count up for ever; their difference is the fill
-    uint64_t chars, overruns;
+    bool paused;          // the ring was full: the chip's interrupt is masked
+    uint64_t overruns;
     char ring[RX_RING];
 } rx;
 
@@ -108,36 +108,46 @@ int serial_early_init(void)
 
 // ---- Input -----------------------------------------------------------------------------------
 
-// rx.lock held.
-static void rx_store(int c, bool overrun)
+// rx.lock held. Moves characters from the chip to the ring. When the ring is full the rest stays in
+// the chip and its interrupt is masked: the sender feels it (a virtual port stops, a real one that
+// has flow control too), and what is lost all the same the chip reports as overrun. So a pasted
+// configuration of any length arrives whole.
+static unsigned rx_drain(void)
 {
-    rx.overruns += overrun;
-    rx.chars++;
-    if (rx.head - rx.tail < RX_RING)
+    unsigned before = rx.head;
+    while (rx.head - rx.tail < RX_RING) {
+        bool overrun = false;
+        int c = port.driver->rx_get(port.regs, &overrun);
+        if (c < 0)
+            return rx.head - before;
+        rx.overruns += overrun;
         rx.ring[rx.head++ % RX_RING] = (char)c;
-    else
-        rx.overruns++;
+    }
+    rx.paused = true;
+    port.driver->rx_enable(port.regs, false);
+    return rx.head - before;
 }
 
 // Readers are woken once a burst, not once a character.
 static enum irq_result rx_interrupt(void *arg)
 {
     (void)arg;
-    int taken = 0;
     irq_flags_t flags = spin_lock_irqsave(&rx.lock);
     port.driver->rx_acknowledge(port.regs);
-    for (; taken < RX_BURST; taken++) {
-        bool overrun = false;
-        int c = port.driver->rx_get(port.regs, &overrun);
-        if (c < 0)
-            break;
-        rx_store(c, overrun);
-    }
+    unsigned taken = rx_drain();
     spin_unlock_irqrestore(&rx.lock, flags);
     if (!taken)
         return IRQ_NONE;
     wake_all(&readers);
     return IRQ_HANDLED;
+}
+
+// rx.lock held. What waits in the chip raises no interrupt any more, so it is fetched here.
+static void rx_resume(void)
+{
+    rx.paused = false;
+    port.driver->rx_enable(port.regs, true);
+    rx_drain();
 }
 
 // Read without the lock: the taker looks again under it.
@@ -154,6 +164,8 @@ size_t serial_read(char *buf, size_t len, uint64_t deadline_ns)
         irq_flags_t flags = spin_lock_irqsave(&rx.lock);
         while (n < len && rx.tail != rx.head)
             buf[n++] = rx.ring[rx.tail++ % RX_RING];
+        if (rx.paused && rx.head - rx.tail <= RX_RING / 2)
+            rx_resume();
         spin_unlock_irqrestore(&rx.lock, flags);
     }
     return n;
@@ -169,7 +181,7 @@ int serial_probe(const struct dt_node *node)
     int err = irq_request(irq, rx_interrupt, &port, node->name);
     if (err)
         return err;
-    port.driver->rx_start(port.regs);
+    port.driver->rx_enable(port.regs, true);
     rx_interrupt(&port); // what came before now raises no interrupt
     console_set_input(serial_read);
     return 0;
@@ -179,7 +191,7 @@ void serial_get_stats(struct serial_stats *stats)
 {
     irq_flags_t flags = spin_lock_irqsave(&rx.lock);
     *stats = (struct serial_stats){.name = port.node ? port.node->name : NULL,
-                                   .rx_chars = rx.chars,
+                                   .rx_chars = rx.head,
                                    .rx_overruns = rx.overruns,
                                    .tx_lost = port.tx_lost};
     spin_unlock_irqrestore(&rx.lock, flags);

@@ -15,10 +15,10 @@
 // The chip's side. Speed and format of the line are left as firmware set them.
 struct serial_driver {
     const char *compatible;
-    int (*init)(mmio_t regs);            // output usable afterwards; interrupts masked
-    bool (*put)(mmio_t regs, char c);    // waits for room, bounded; false: lost
-    void (*rx_start)(mmio_t regs);       // unmasks the receive interrupt
-    void (*rx_acknowledge)(mmio_t regs); // at the start of the interrupt handler
+    int (*init)(mmio_t regs);                // output usable afterwards; interrupts masked
+    bool (*put)(mmio_t regs, char c);        // waits for room, bounded; false: lost
+    void (*rx_enable)(mmio_t regs, bool on); // the receive interrupt
+    void (*rx_acknowledge)(mmio_t regs);     // at the start of the interrupt handler
     // Next received character (0 to 255), -EAGAIN when there is none. *overrun is set when the
     // chip dropped characters before this one.
     int (*rx_get)(mmio_t regs, bool *overrun);
@@ -38,9 +38,9 @@ int serial_probe(const struct dt_node *node);
 size_t serial_read(char *buf, size_t len, uint64_t deadline_ns);
 
 struct serial_stats {
-    const char *name; // node name, NULL without a console
-    uint64_t rx_chars;
-    uint64_t rx_overruns; // lost: in the chip or because nobody read
+    const char *name;     // node name, NULL without a console
+    uint32_t rx_chars;    // counts round
+    uint64_t rx_overruns; // times the chip lost characters
     uint64_t tx_lost;     // the port did not take them in time
 };
 void serial_get_stats(struct serial_stats *stats);

@@ -115,11 +115,12 @@ static inline bool virtqueue_in_order(const struct virtqueue *vq)
 {
     return vq->used_idx == vq->done_idx;
 }
-// The caller has read `count` elements in place, each with the id of its slot.
-static inline void virtqueue_completed(struct virtqueue *vq, unsigned count)
+// Of a queue in order: the caller has read in place all elements before `position`, each with the
+// id of its slot.
+static inline void virtqueue_completed(struct virtqueue *vq, uint16_t position)
 {
-    vq->used_idx = (uint16_t)(vq->used_idx + count);
-    vq->done_idx = (uint16_t)(vq->done_idx + count);
+    vq->used_idx = position;
+    vq->done_idx = position;
 }
 
 static inline unsigned virtqueue_slot(const struct virtqueue *vq, uint16_t position)

@@ -9,7 +9,8 @@
 //   faults                     frame on the interrupt stack (from a thread: its own may be bad), or
 //                              on the fault stack (from interrupt context)
 //
-// struct trap_frame in arch/thread.h: x0..x30, sp, pc, pstate.
+// struct trap_frame in arch/thread.h: x0..x30, sp, pc, pstate. An interrupt's frame leaves out x20 to
+// x28: the C code keeps them, and so does the switch when the thread is preempted.
 
 #include "arch/asm.h"
 
@@ -17,8 +18,8 @@
 #define FRAME_X30_SP 240
 #define FRAME_PC 256
 
-// Stores x2..x29 to the frame at x0; x0, x1, x30, sp and the rest follow in the caller.
-.macro SAVE_X2_X29
+// Stores x2..x19 and x29 to the frame at x0; x0, x1, x30, sp and the rest follow in the caller.
+.macro SAVE_X2_X19
     stp     x2, x3, [x0, #16]
     stp     x4, x5, [x0, #32]
     stp     x6, x7, [x0, #48]
@@ -28,11 +29,15 @@
     stp     x14, x15, [x0, #112]
     stp     x16, x17, [x0, #128]
     stp     x18, x19, [x0, #144]
+    str     x29, [x0, #232]
+.endm
+
+.macro SAVE_X20_X28
     stp     x20, x21, [x0, #160]
     stp     x22, x23, [x0, #176]
     stp     x24, x25, [x0, #192]
     stp     x26, x27, [x0, #208]
-    stp     x28, x29, [x0, #224]
+    str     x28, [x0, #224]
 .endm
 
 // Stores pc and pstate; clobbers x2, x3 (saved already).
@@ -42,7 +47,8 @@
     stp     x2, x3, [x0, #FRAME_PC]
 .endm
 
-// Everything back from the frame at x19, and return. sp is what it was at entry.
+// All that C code may have changed back from the frame at x19, and return. sp is what it was at
+// entry.
 .macro RESTORE_AND_RETURN
     ldp     x2, x3, [x19, #FRAME_PC]
     msr     elr_el1, x2
@@ -56,12 +62,7 @@
     ldp     x12, x13, [x19, #96]
     ldp     x14, x15, [x19, #112]
     ldp     x16, x17, [x19, #128]
-    ldp     x20, x21, [x19, #160]
-    ldp     x22, x23, [x19, #176]
-    ldp     x24, x25, [x19, #192]
-    ldp     x26, x27, [x19, #208]
-    ldp     x28, x29, [x19, #224]
-    ldr     x30, [x19, #FRAME_X30_SP]
+    ldp     x29, x30, [x19, #232]
     ldp     x18, x19, [x19, #144]
     eret
 .endm
@@ -72,7 +73,7 @@ interrupt_of_thread:
     stp     x0, x1, [sp, #-16]!
     mrs     x1, sp_el0
     sub     x0, x1, #FRAME_BYTES
-    SAVE_X2_X29
+    SAVE_X2_X19
     stp     x30, x1, [x0, #FRAME_X30_SP]
     ldp     x2, x3, [sp], #16
     stp     x2, x3, [x0]
@@ -93,7 +94,7 @@ interrupt_of_interrupt:
     sub     sp, sp, #FRAME_BYTES
     stp     x0, x1, [sp]
     mov     x0, sp
-    SAVE_X2_X29
+    SAVE_X2_X19
     add     x1, x0, #FRAME_BYTES
     stp     x30, x1, [x0, #FRAME_X30_SP]
     SAVE_RETURN_STATE
@@ -108,7 +109,8 @@ fault_of_thread:
     stp     x0, x1, [sp]
     mov     x0, sp
     mrs     x1, sp_el0
-    SAVE_X2_X29
+    SAVE_X2_X19
+    SAVE_X20_X28
     stp     x30, x1, [x0, #FRAME_X30_SP]
     SAVE_RETURN_STATE
     mov     x19, x0
@@ -121,7 +123,8 @@ fatal:
     msr     tpidrro_el0, x0
     ADDRESS x0, fault_stack_top
     sub     x0, x0, #FRAME_BYTES
-    SAVE_X2_X29
+    SAVE_X2_X19
+    SAVE_X20_X28
     mrs     x2, tpidrro_el0
     stp     x2, x1, [x0]
     mov     x1, sp

@@ -144,18 +144,20 @@ def full_bursts(count, gen, args, say):
 
 
 def natural(count, gen, args, window, say, who):
-    """Everything executed on the vCPU, nothing held back."""
+    """Everything executed on the vCPU, nothing held back; all but `all` is of the median run."""
     warm_up(gen, window)
-    values, times, last = [], [], None
+    runs = []
     for turn in range(args.repeats):
         say(f"{who}: window {window}, run {turn + 1} of {args.repeats}")
-        last, report = measured(count, gen, args.packets, window)
-        values.append(last.insns / args.packets)
-        times.append(args.packets / report["seconds"])
-    median, span = tools.spread(values)
-    return {"window": window, "per_packet": median, "span": span, "all": values,
-            "mean_burst": last.packets / last.busy_turns if last.busy_turns else None,
-            "turn_fit": turn_fit(last), "pps_with_plugin": round(max(times)), "delta": last}
+        delta, report = measured(count, gen, args.packets, window)
+        runs.append((delta.insns / args.packets, delta, report["seconds"]))
+    values = [run[0] for run in runs]
+    runs.sort(key=lambda run: run[0])
+    value, delta, seconds = runs[len(runs) // 2]
+    return {"window": window, "per_packet": value, "span": tools.spread(values)[1], "all": values,
+            "mean_burst": delta.packets / delta.busy_turns if delta.busy_turns else None,
+            "turn_fit": turn_fit(delta), "pps_with_plugin": round(args.packets / seconds),
+            "delta": delta}
 
 
 def run_guest(args, guest, params_of, work, say):
@@ -319,4 +321,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    tools.run(main)

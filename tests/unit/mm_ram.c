@@ -43,14 +43,15 @@ static uintptr_t window(uint64_t bytes)
 
 static void back(uintptr_t va, paddr_t pa, uint64_t len)
 {
-    void *got = mmap((void *)va, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, ram_fd,
-                     (off_t)pa);
+    void *got =
+        mmap((void *)va, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, ram_fd, (off_t)pa);
     check(got == (void *)va, "cannot map");
 }
 
 static void unback(uintptr_t va, uint64_t len)
 {
-    mmap((void *)va, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+    mmap((void *)va, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
+         0);
 }
 
 void mm_ram_reset(void)

@@ -72,6 +72,7 @@ void buddy_get_stats(struct buddy_stats *stats)
 static int (*thread_entry)(void *arg);
 static jmp_buf thread_end;
 static bool in_port_thread;
+static uint64_t thread_deadline; // survives the thread's function, which begins anew each time
 
 int thread_create(struct thread **out, int (*entry)(void *arg), void *arg,
                   const struct thread_options *options)
@@ -87,8 +88,14 @@ void wake_all(struct wait_queue *queue) { (void)queue; }
 
 int wait_sleep(uint64_t deadline_ns)
 {
-    if (in_port_thread)
-        longjmp(thread_end, 1); // nothing is due: the thread's turn is over
+    if (in_port_thread && thread_deadline && now_ns >= thread_deadline) {
+        thread_deadline = 0;
+        return -ETIMEDOUT;
+    }
+    if (in_port_thread) { // nothing is due: the thread's turn is over
+        thread_deadline = deadline_ns ? deadline_ns : thread_deadline;
+        longjmp(thread_end, 1);
+    }
     if (sim_on_sleep) {
         sim_on_sleep();
         return 0;

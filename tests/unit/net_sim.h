@@ -44,22 +44,22 @@ struct sim_frame {
 
 extern const uint8_t sim_host_mac[6], sim_gateway_mac[6], sim_broadcast[6];
 extern struct port sim_ports[SIM_PORTS];
-extern unsigned sim_tx_room;   // frames a tx_burst takes; UINT_MAX: all
-extern bool sim_rx_partial;    // received frames carry PACKET_CSUM_PARTIAL for UDP
-extern int sim_start_result;   // what a port's start returns
+extern unsigned sim_tx_room; // frames a tx_burst takes; UINT_MAX: all
+extern bool sim_rx_partial;  // received frames carry PACKET_CSUM_PARTIAL for UDP
+extern int sim_start_result; // what a port's start returns
 extern unsigned sim_starts, sim_stops;
 extern void (*sim_on_sleep)(void); // called when a thread would sleep; NULL: time passes
 
-int sim_start(void **state); // cmocka group setup
-int sim_fresh(void **state); // test setup: no dynamic neighbours, full buckets, empty queues
+int sim_start(void **state);      // cmocka group setup
+int sim_fresh(void **state);      // test setup: no dynamic neighbours, full buckets, empty queues
 int sim_check_pool(void **state); // test teardown: every packet is back
 
 void sim_receive(unsigned port, const void *frame, unsigned len); // queued until sim_run
 void sim_run(void);                                               // softirqs until none is due
-void sim_pass(uint64_t ns); // time passes, timers fire
+void sim_pass(uint64_t ns);                                       // time passes, timers fire
 void sim_port_thread(void); // lets the port thread do what is due
 
-unsigned sim_sent(unsigned port);                         // frames captured since sim_clear
+unsigned sim_sent(unsigned port); // frames captured since sim_clear
 const struct sim_frame *sim_frame(unsigned port, unsigned index);
 void sim_clear(void);
 uint64_t sim_drops(unsigned port, enum drop_reason why); // since sim_fresh

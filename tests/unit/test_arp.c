@@ -202,9 +202,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, sim_fresh, sim_check_pool)
     const struct CMUnitTest tests[] = {
-        TEST(test_answer),     TEST(test_no_answer),    TEST(test_probe),
-        TEST(test_gratuitous), TEST(test_unasked_reply), TEST(test_conflict),
-        TEST(test_static_stays), TEST(test_wrong_port), TEST(test_malformed),
+        TEST(test_answer),       TEST(test_no_answer),     TEST(test_probe),
+        TEST(test_gratuitous),   TEST(test_unasked_reply), TEST(test_conflict),
+        TEST(test_static_stays), TEST(test_wrong_port),    TEST(test_malformed),
         TEST(test_announce),
     };
     return cmocka_run_group_tests(tests, sim_start, NULL);

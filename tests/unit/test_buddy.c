@@ -308,10 +308,10 @@ static void bad_requests(void **state)
     assert_null(buddy_alloc(BUDDY_MAX_ORDER + 1, GFP_KERNEL));
     char *block = buddy_alloc(3, GFP_KERNEL);
     buddy_get_stats(&before);
-    buddy_free(block, 2);                    // wrong order
-    buddy_free(block + PAGE_SIZE, 0);        // inside
-    buddy_free(block + 8, 3);                // not a page
-    buddy_free(&before, 0);                  // not RAM
+    buddy_free(block, 2);             // wrong order
+    buddy_free(block + PAGE_SIZE, 0); // inside
+    buddy_free(block + 8, 3);         // not a page
+    buddy_free(&before, 0);           // not RAM
     buddy_free(NULL, 0);
     buddy_get_stats(&after);
     assert_memory_equal(&before, &after, sizeof(before));
@@ -363,16 +363,11 @@ static void random_small(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(order_for_sizes),
-        cmocka_unit_test(carving_is_lazy),
-        cmocka_unit_test(split_and_merge),
-        cmocka_unit_test(zeroed),
-        cmocka_unit_test(exhaustion),
-        cmocka_unit_test(nothing_is_lost),
-        cmocka_unit_test(large_blocks),
-        cmocka_unit_test(zones),
-        cmocka_unit_test(bad_requests),
-        cmocka_unit_test(random_untidy),
+        cmocka_unit_test(order_for_sizes), cmocka_unit_test(carving_is_lazy),
+        cmocka_unit_test(split_and_merge), cmocka_unit_test(zeroed),
+        cmocka_unit_test(exhaustion),      cmocka_unit_test(nothing_is_lost),
+        cmocka_unit_test(large_blocks),    cmocka_unit_test(zones),
+        cmocka_unit_test(bad_requests),    cmocka_unit_test(random_untidy),
         cmocka_unit_test(random_small),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -47,8 +47,8 @@ static void test_against_model(void **state)
 static void test_golden(void **state)
 {
     // The example header of RFC 1071's style that every text uses: checksum 0xb861.
-    static const uint8_t header[20] = {0x45, 0, 0, 0x73, 0, 0, 0x40, 0, 0x40, 0x11, 0, 0,
-                                       0xc0, 0xa8, 0, 1, 0xc0, 0xa8, 0, 0xc7};
+    static const uint8_t header[20] = {0x45, 0, 0,    0x73, 0, 0, 0x40, 0,    0x40, 0x11,
+                                       0,    0, 0xc0, 0xa8, 0, 1, 0xc0, 0xa8, 0,    0xc7};
     (void)state;
     assert_int_equal(be16_get(csum_finish(csum_add(header, 20, 0))), 0xb861);
     static const uint8_t zeros[20], ones[20] = {0xff, 0xff};

@@ -303,10 +303,10 @@ static void test_martian_sources(void **state)
 {
     struct sim_packet p;
     (void)state;
-    static const uint32_t bad[] = {IP(0, 0, 0, 0),       IP(0, 1, 2, 3),   IP(127, 0, 0, 1),
-                                   IP(127, 9, 9, 9),     IP(224, 0, 0, 5), IP(239, 1, 2, 3),
-                                   IP(240, 0, 0, 1),     0xffffffff,       IP(169, 254, 3, 4),
-                                   ETH0_ADDR,            ETH1_ADDR};
+    static const uint32_t bad[] = {IP(0, 0, 0, 0),   IP(0, 1, 2, 3),   IP(127, 0, 0, 1),
+                                   IP(127, 9, 9, 9), IP(224, 0, 0, 5), IP(239, 1, 2, 3),
+                                   IP(240, 0, 0, 1), 0xffffffff,       IP(169, 254, 3, 4),
+                                   ETH0_ADDR,        ETH1_ADDR};
     for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
         sim_udp(&p, FAR_ADDR, 40);
         p.ip->src = be32_make(bad[i]);
@@ -355,9 +355,9 @@ static void test_martian_destinations(void **state)
         assert_int_equal(sim_drops(0, DROP_MARTIAN_DST), i + 1);
     }
     // Multicast and broadcasts, limited and directed, on either side: RFC 2644, no answer.
-    static const uint32_t casts[] = {IP(224, 0, 0, 5),      IP(239, 1, 2, 3),
-                                     0xffffffff,            IP(192, 0, 2, 255),
-                                     IP(198, 51, 100, 255), IP(198, 51, 100, 0)};
+    static const uint32_t casts[] = {
+        IP(224, 0, 0, 5),   IP(239, 1, 2, 3),      0xffffffff,
+        IP(192, 0, 2, 255), IP(198, 51, 100, 255), IP(198, 51, 100, 0)};
     for (unsigned i = 0; i < ARRAY_SIZE(casts); i++) {
         sim_udp(&p, casts[i], 40);
         sim_deliver(0, &p);
@@ -518,8 +518,8 @@ static void expect_reassembled(const struct sim_packet *in)
         assert_int_equal(ip->ttl, in->ip->ttl - 1);
         assert_int_equal(ip->id.raw, in->ip->id.raw);
         size_t mine = ip4_header_bytes(ip), piece = be16_get(ip->total_len) - mine;
-        size_t offset = ((be16_get(ip->fragment) & IP4_OFFSET_MASK) -
-                         (base & IP4_OFFSET_MASK)) * 8u;
+        size_t offset =
+            ((be16_get(ip->fragment) & IP4_OFFSET_MASK) - (base & IP4_OFFSET_MASK)) * 8u;
         bool last = offset + piece == bytes;
         assert_int_equal(!!(be16_get(ip->fragment) & IP4_MF), !last || (base & IP4_MF));
         memcpy(payload + offset, (const uint8_t *)ip + mine, piece);
@@ -654,7 +654,7 @@ static void test_malformed_options(void **state)
 {
     static const struct {
         uint8_t options[4], pointer;
-    } bad[] = {{{7, 0, 4, 0}, 21},  {{7, 1, 4, 0}, 21},   {{7, 5, 4, 0}, 21}, {{7, 3, 3, 0}, 22},
+    } bad[] = {{{7, 0, 4, 0}, 21},  {{7, 1, 4, 0}, 21},   {{7, 5, 4, 0}, 21},  {{7, 3, 3, 0}, 22},
                {{68, 4, 4, 0}, 22}, {{1, 1, 1, 130}, 23}, {{1, 68, 2, 0}, 22}, {{68, 3, 5, 0}, 22}};
     struct sim_packet p;
     (void)state;
@@ -664,8 +664,7 @@ static void test_malformed_options(void **state)
         sim_udp(&p, FAR_ADDR, 40);
         sim_options(&p, bad[i].options, 4);
         sim_deliver(0, &p);
-        const struct icmp_header *icmp =
-            sim_expect_error(0, &p, ETH0_ADDR, ICMP_PARAMETER, 0);
+        const struct icmp_header *icmp = sim_expect_error(0, &p, ETH0_ADDR, ICMP_PARAMETER, 0);
         assert_int_equal(be32_get(icmp->rest) >> 24, bad[i].pointer);
         assert_int_equal(sim_drops(0, DROP_IP_OPTIONS), i + 1);
     }
@@ -732,9 +731,9 @@ static void spoil(struct sim_packet *p)
 // A good packet, one with random options, or an ARP message; then some bytes are spoilt.
 static void make_garbage(struct sim_packet *p)
 {
-    static const uint32_t destinations[] = {FAR_ADDR,           ETH0_ADDR, ETH1_ADDR,
-                                            IP(203, 0, 113, 9), IP(192, 0, 2, 255),
-                                            IP(10, 0, 0, 1),    IP(192, 0, 2, 77)};
+    static const uint32_t destinations[] = {FAR_ADDR,           ETH0_ADDR,          ETH1_ADDR,
+                                            IP(203, 0, 113, 9), IP(192, 0, 2, 255), IP(10, 0, 0, 1),
+                                            IP(192, 0, 2, 77)};
     uint32_t dst = destinations[random32() % ARRAY_SIZE(destinations)];
     unsigned payload = random32() % 1400;
     uint8_t options[40];
@@ -796,22 +795,38 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, sim_fresh, sim_check_pool)
     const struct CMUnitTest tests[] = {
-        TEST(test_forward),           TEST(test_padding_is_trimmed),
-        TEST(test_bursts_and_counters), TEST(test_transmit_full),
-        TEST(test_checksum_edges),    TEST(test_checksum_all_ones),
-        TEST(test_ttl),               TEST(test_unicast_not_for_us),
-        TEST(test_source_mac),        TEST(test_types),
-        TEST(test_short_and_long_frames), TEST(test_link_broadcast),
-        TEST(test_header_fields),     TEST(test_header_checksum),
-        TEST(test_martian_sources),   TEST(test_own_source_hash),
-        TEST(test_martian_destinations), TEST(test_port_without_address),
-        TEST(test_no_route),          TEST(test_blackhole_and_reject),
-        TEST(test_egress_link_down),  TEST(test_redirect),
-        TEST(test_dont_fragment),     TEST(test_fragmentation),
-        TEST(test_fragment_of_fragment), TEST(test_fragment_options),
-        TEST(test_fragments_pass),    TEST(test_source_routes),
-        TEST(test_record_route),      TEST(test_timestamp),
-        TEST(test_malformed_options), TEST(test_partial_checksum),
+        TEST(test_forward),
+        TEST(test_padding_is_trimmed),
+        TEST(test_bursts_and_counters),
+        TEST(test_transmit_full),
+        TEST(test_checksum_edges),
+        TEST(test_checksum_all_ones),
+        TEST(test_ttl),
+        TEST(test_unicast_not_for_us),
+        TEST(test_source_mac),
+        TEST(test_types),
+        TEST(test_short_and_long_frames),
+        TEST(test_link_broadcast),
+        TEST(test_header_fields),
+        TEST(test_header_checksum),
+        TEST(test_martian_sources),
+        TEST(test_own_source_hash),
+        TEST(test_martian_destinations),
+        TEST(test_port_without_address),
+        TEST(test_no_route),
+        TEST(test_blackhole_and_reject),
+        TEST(test_egress_link_down),
+        TEST(test_redirect),
+        TEST(test_dont_fragment),
+        TEST(test_fragmentation),
+        TEST(test_fragment_of_fragment),
+        TEST(test_fragment_options),
+        TEST(test_fragments_pass),
+        TEST(test_source_routes),
+        TEST(test_record_route),
+        TEST(test_timestamp),
+        TEST(test_malformed_options),
+        TEST(test_partial_checksum),
         TEST(test_garbage),
     };
     return cmocka_run_group_tests(tests, sim_start, NULL);

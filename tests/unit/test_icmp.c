@@ -147,8 +147,8 @@ static void test_quote_of_partial(void **state)
     (void)state;
     sim_udp(&whole, IP(10, 0, 0, 1), 40);
     p = whole;
-    uint64_t pseudo = csum_add(&whole.ip->src, 8, 0) + be16_make(IP4_UDP).raw +
-                      load16(whole.l4 + 4);
+    uint64_t pseudo =
+        csum_add(&whole.ip->src, 8, 0) + be16_make(IP4_UDP).raw + load16(whole.l4 + 4);
     store16(p.frame.bytes + 40, csum_fold(pseudo));
     sim_rx_partial = true;
     sim_deliver(0, &p);
@@ -161,8 +161,8 @@ static void test_errors_about_icmp(void **state)
     static const struct {
         uint8_t type;
         bool answered;
-    } types[] = {{0, true},   {3, false}, {4, false},  {5, false},  {8, true},   {11, false},
-                 {12, false}, {13, true}, {14, true},  {17, true},  {30, false}, {255, false}};
+    } types[] = {{0, true},   {3, false}, {4, false}, {5, false}, {8, true},   {11, false},
+                 {12, false}, {13, true}, {14, true}, {17, true}, {30, false}, {255, false}};
     struct sim_packet p;
     (void)state;
     for (unsigned i = 0; i < ARRAY_SIZE(types); i++) {
@@ -201,8 +201,7 @@ static void test_no_errors(void **state)
     sim_deliver(0, &p);
     sim_expect_error(0, &p, ETH0_ADDR, ICMP_UNREACHABLE, ICMP_NET);
     sim_clear();
-    static const uint32_t sources[] = {IP(192, 0, 2, 255), IP(198, 51, 100, 255),
-                                       IP(192, 0, 2, 0)};
+    static const uint32_t sources[] = {IP(192, 0, 2, 255), IP(198, 51, 100, 255), IP(192, 0, 2, 0)};
     for (unsigned i = 0; i < ARRAY_SIZE(sources); i++) { // broadcast addresses as source
         sim_udp(&p, IP(10, 0, 0, 1), 40);
         p.ip->src = be32_make(sources[i]);
@@ -320,7 +319,7 @@ static void test_ping_fails(void **state)
     assert_int_equal(ping4(IP(10, 0, 0, 1), 1, 56, NSEC_PER_SEC, &result), -ENETUNREACH);
     assert_int_equal(ping4(IP(192, 0, 2, 255), 1, 56, NSEC_PER_SEC, &result), -ENETUNREACH);
     assert_int_equal(ping4(FAR_ADDR, 1, 56, NSEC_PER_SEC, &result), -ETIMEDOUT);
-    sim_deliver(1, &answer); // too late
+    sim_deliver(1, &answer);                                             // too late
     assert_int_equal(ping4(ETH1_ADDR, 3, 56, NSEC_PER_SEC, &result), 0); // ourselves
     assert_int_equal(result.from, ETH1_ADDR);
 }

@@ -157,7 +157,8 @@ static void random_ranges(void **state)
             bool add = random >> 40 & 1;
             paddr_t base = first * PAGE_SIZE;
             assert_int_equal(add ? memblock_add(base, count * PAGE_SIZE)
-                                 : memblock_reserve(base, count * PAGE_SIZE), 0);
+                                 : memblock_reserve(base, count * PAGE_SIZE),
+                             0);
             memset(add ? &ram[first] : &taken[first], true, count);
         }
         paddr_t base = 0;
@@ -176,8 +177,14 @@ static void random_ranges(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(rounding_and_errors), TEST(merging), TEST(full_table), TEST(limit), TEST(allocation),
-        TEST(allocation_from_what_is_mapped), TEST(page_zero_is_no_answer), TEST(random_ranges),
+        TEST(rounding_and_errors),
+        TEST(merging),
+        TEST(full_table),
+        TEST(limit),
+        TEST(allocation),
+        TEST(allocation_from_what_is_mapped),
+        TEST(page_zero_is_no_answer),
+        TEST(random_ranges),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

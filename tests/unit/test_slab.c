@@ -197,9 +197,9 @@ static void bad_frees_are_ignored(void **state)
     char *object = kmalloc(64, GFP_KERNEL), *other = slab_alloc(cache_24, GFP_KERNEL);
     char *large = kmalloc(KIB(16), GFP_KERNEL), *pages = buddy_alloc(1, GFP_KERNEL);
     size_t used = objects_used(&slabs);
-    kfree(object + 8);           // inside an object
-    kfree(object + 64 * 10);     // never handed out
-    kfree(large + PAGE_SIZE);    // inside a block
+    kfree(object + 8);        // inside an object
+    kfree(object + 64 * 10);  // never handed out
+    kfree(large + PAGE_SIZE); // inside a block
     kfree(large + 16);
     kfree(pages);                // not kmalloc's
     kfree(local);                // not RAM of ours
@@ -314,10 +314,13 @@ static void cache_limit(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(classes),       cmocka_unit_test(zeroing),
-        cmocka_unit_test(named_caches),  cmocka_unit_test(realloc_keeps_contents),
+        cmocka_unit_test(classes),
+        cmocka_unit_test(zeroing),
+        cmocka_unit_test(named_caches),
+        cmocka_unit_test(realloc_keeps_contents),
         cmocka_unit_test(bad_frees_are_ignored),
-        cmocka_unit_test(torture),       cmocka_unit_test(dma32),
+        cmocka_unit_test(torture),
+        cmocka_unit_test(dma32),
         cmocka_unit_test(exhaustion_and_recovery),
         cmocka_unit_test(cache_limit),
     };

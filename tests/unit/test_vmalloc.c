@@ -82,6 +82,9 @@ static void guard_pages(void **state)
     assert_int_equal(totals().areas, 3);
     assert_int_equal(totals().bytes, KIB(32) + 3 * PAGE_SIZE);
     stack_free(b);
+    void *wider = stack_alloc(2 * PAGE_SIZE); // would fit without its guard page
+    assert_true((char *)wider > c);
+    stack_free(wider);
     assert_ptr_equal(stack_alloc(PAGE_SIZE), b); // the first gap that fits
     stack_free(a);
     stack_free(b);
@@ -184,6 +187,10 @@ static void device_ranges(void **state)
     iounmap(wide);
     iounmap(large);
     iounmap((mmio_t){0});
+    mmio_t below = ioremap(RAM_BASE - 0x1000, 0x1000), above = ioremap(RAM_BASE + MIB(16), 1);
+    assert_true(mmio_valid(below) && mmio_valid(above));
+    iounmap(below);
+    iounmap(above);
     assert_int_equal(totals().areas, 0);
 }
 
@@ -215,6 +222,9 @@ static void dma_memory(void **state)
     assert_int_equal(dma_map(&any, ring + 100, 200, DMA_TO_DEVICE), bus + 100);
     assert_int_equal(cleaned + invalidated, 0); // a coherent device costs no maintenance
     assert_int_equal(dma_map(&tiny, ring, 200, DMA_TO_DEVICE), 0);
+    const struct dma_device edge = {.mask = bus + 199, .coherent = true};
+    assert_int_equal(dma_map(&edge, ring, 200, DMA_TO_DEVICE), bus);
+    assert_int_equal(dma_map(&edge, ring, 201, DMA_TO_DEVICE), 0);
     dma_free(&any, ring, 5000);
     assert_null(dma_alloc(&tiny, 100, &bus));
     assert_null(dma_alloc(&any, 0, &bus));
@@ -261,7 +271,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(guard_pages), TEST(random_areas), TEST(lack_of_memory), TEST(device_ranges),
-        TEST(wrong_frees), TEST(dma_memory), TEST(dma_below_4g),
+        TEST(wrong_frees), TEST(dma_memory),   TEST(dma_below_4g),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

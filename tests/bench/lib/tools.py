@@ -40,6 +40,14 @@ def start():
         pass
 
 
+def run(main):
+    """The program's status is main's; Ctrl-C ends it without a traceback."""
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
 def image(platform, app):
     """(image, elf) of the build, or an exit with one line."""
     img, elf = (TOP / f"out/{platform}/{app}.{kind}" for kind in ("img", "elf"))
