@@ -17,12 +17,17 @@ fail()
     exit 1
 }
 
-# reason LOG: the one line of LOG that says best why a download failed.
+# reason LOG: the one line that says best why a command that wrote LOG failed.
 reason()
 {
     local line
+    if [ "$(df --output=avail "$1" | tail -n 1)" -lt 2048 ]; then
+        echo "no space left on the disk of $(dirname "$1")"
+        return
+    fi
     line=$(grep -m1 -i 'no space left' "$1") ||
-        line=$(grep -m1 -E '^(Err|E:|W:)|cannot|Could not|failed' "$1") ||
+        line=$(grep -m1 -A1 '^Err' "$1" | grep -o '[^ ].*' | tail -n 1) ||
+        line=$(grep -m1 -E '^(E|W): |cannot|Could not|failed' "$1") ||
         line=$(tail -n 1 "$1")
     printf '%s' "$line"
 }

@@ -10,7 +10,7 @@ shift 2
 
 rm -rf "$dir" "$dir.tmp"
 mkdir -p "$dir.tmp"
-tar -C "$dir.tmp" --strip-components=1 -xf "$archive"
+tar -C "$dir.tmp" --strip-components=1 --no-same-owner -xf "$archive"
 for patch in "$@"; do
     patch -d "$dir.tmp" -p1 -s -f --no-backup-if-mismatch <"$patch" ||
         { echo "unpack: $patch does not apply" >&2; exit 1; }

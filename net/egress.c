@@ -8,40 +8,39 @@
 #include "net/port_table.h"
 
 uint32_t egress_pending;
+bool egress_partial;
 
-static void finish_checksums(struct packet **packets, unsigned count)
+static __noinline void finish_checksums(struct packet **packets, unsigned count)
 {
     for (unsigned i = 0; i < count; i++)
         if (packets[i]->flags & PACKET_CSUM_PARTIAL)
             csum_finish_packet(packets[i]);
 }
 
-// Uncounts and drops the frames from `from` on.
-static void drop_rest(struct egress *egress, unsigned from, unsigned count, enum drop_reason why)
-{
-    egress->port->counters.drops[why] += count - from;
-    for (unsigned i = from; i < count; i++)
-        egress->bytes -= egress->packets[i]->len;
-    packet_free_bulk(&egress->packets[from], count - from);
-}
-
-static void flush_port(struct egress *egress)
+// Drops what the driver did not take. Frames in its hands may be gone when it returns, so all
+// bytes were counted beforehand, and those of the rest are taken off again.
+static __noinline void drop_rest(struct egress *egress, unsigned sent, unsigned count)
 {
     struct port *port = egress->port;
+    for (unsigned i = sent; i < count; i++)
+        egress->bytes -= egress->packets[i]->len;
+    port->counters.drops[port_usable(port) ? DROP_TX_FULL : DROP_TX_LINK] += count - sent;
+    packet_free_bulk(&egress->packets[sent], count - sent);
+}
+
+static __always_inline void flush_port(struct port *port)
+{
+    struct egress *egress = port->egress;
     unsigned count = (unsigned)(egress->tail - egress->packets), sent = 0;
-    enum drop_reason why = DROP_TX_LINK;
-    if (!count)
+    if (unlikely(!count)) // egress_send made room meanwhile
         return;
     if (likely(port_usable(port))) {
-        if (!(port->features & PORT_TX_CSUM))
+        if (unlikely(egress_partial) && !(port->features & PORT_TX_CSUM))
             finish_checksums(egress->packets, count);
-        // Frames in the driver's hands may be gone when it returns: their bytes are counted
-        // already, and only those that stay are taken off again.
         sent = port->ops->tx_burst(port, 0, egress->packets, count);
-        why = DROP_TX_FULL;
     }
     if (unlikely(sent < count))
-        drop_rest(egress, sent, count, why);
+        drop_rest(egress, sent, count);
     port->counters.tx_packets += sent;
     port->counters.tx_bytes += egress->bytes;
     egress->bytes = 0;
@@ -50,11 +49,10 @@ static void flush_port(struct egress *egress)
 
 void egress_flush_pending(void)
 {
-    while (egress_pending) {
-        unsigned number = (unsigned)__builtin_ctz(egress_pending);
-        egress_pending &= egress_pending - 1;
-        flush_port(port_table[number]->egress);
-    }
+    uint32_t pending = egress_pending;
+    egress_pending = 0;
+    for (; pending; pending &= pending - 1)
+        flush_port(port_table[__builtin_ctz(pending)]);
 }
 
 void egress_send(struct port *port, struct packet *p)
@@ -65,5 +63,5 @@ void egress_send(struct port *port, struct packet *p)
     egress_pending |= 1u << port->number;
     // Keep room for a whole burst of the fast loop.
     if (egress->tail - egress->packets >= EGRESS_ROOM - BURST_MAX)
-        flush_port(egress);
+        flush_port(port);
 }

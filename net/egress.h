@@ -17,7 +17,12 @@ struct egress {
     uint64_t bytes;       // of the frames gathered
     struct port *port;
     struct packet *packets[EGRESS_ROOM];
+    // The fast path's, while it works on a burst from the port (not on its stack: less to set up).
+    struct packet *received[BURST_MAX], *odd;
 };
+
+// Some port may receive packets with partial checksums: those that leave are looked at.
+extern bool egress_partial;
 
 // Ports that have frames gathered, one bit each. Per CPU from part 5's start on: one CPU today.
 extern uint32_t egress_pending;

@@ -64,7 +64,7 @@ struct ip4_filter {
 extern struct ip4_filter ip4_filter;
 
 // Hash of an address in network byte order as loaded.
-static __always_inline unsigned ip4_own_hash(uint32_t raw) { return raw * 0x9e3779b1u >> 24; }
+static __always_inline unsigned ip4_own_hash(uint32_t raw) { return raw * 0x9e37u >> 24; }
 
 extern struct fib4 ip4_fib;
 

@@ -72,6 +72,15 @@ static void wake_port_thread(void)
     wake_all(&work_queue);
 }
 
+// Before packets of the port can be on their way.
+static void note_partial(void)
+{
+    bool partial = false;
+    for (unsigned i = 0; i < port_table_used; i++)
+        partial |= port_table[i]->started && !(port_table[i]->features & PORT_RX_WHOLE);
+    egress_partial = partial;
+}
+
 static int start_device(struct port *port)
 {
     int err = port->ops->start(port);
@@ -79,6 +88,7 @@ static int start_device(struct port *port)
         return err;
     port->reset_wanted = false;
     port->started = true;
+    note_partial();
     interface_port_changed(port); // the driver may have learned its MAC only now
     port->link_changed = true;
     wake_port_thread();

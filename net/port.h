@@ -27,6 +27,7 @@
 enum port_features {
     PORT_TX_CSUM = 1,   // finishes PACKET_CSUM_PARTIAL in hardware
     PORT_HOST_ONLY = 2, // never forwards: large receive allowed (part 5, 6)
+    PORT_RX_WHOLE = 4,  // never receives PACKET_CSUM_PARTIAL
 };
 
 // Why a packet was dropped; one 64-bit counter each and port. The names are in net/counters.c.

@@ -122,6 +122,7 @@ static void config_changed(struct virtio_net *net)
         port_link_change(&net->port, link_is_up(net));
 }
 
+// The line may be shared, and is level-triggered: not reading the ISR would keep it up.
 static enum irq_result vnet_interrupt(void *arg)
 {
     struct virtio_net *net = arg;
@@ -133,6 +134,7 @@ static enum irq_result vnet_interrupt(void *arg)
     return reasons ? IRQ_HANDLED : IRQ_NONE;
 }
 
+// Once, at the first start; a stopped device is reset and does not interrupt.
 static int attach_interrupt(struct virtio_net *net)
 {
     if (net->irq)
@@ -206,12 +208,14 @@ static int set_up_queues(struct virtio_net *net)
     return err;
 }
 
+// Buffers go in after DRIVER_OK, for notifying before it is forbidden (3.1.1). The device then
+// drops what arrives in between, as it did before.
 static void go_live(struct virtio_net *net)
 {
     unsigned mtu = net->port.mtu;
     net->rx.csum = virtio_has(net->vdev, F_GUEST_CSUM);
     net->tx.csum = virtio_has(net->vdev, F_CSUM);
-    net->port.features = net->tx.csum ? PORT_TX_CSUM : 0;
+    net->port.features = (net->tx.csum ? PORT_TX_CSUM : 0) | (net->rx.csum ? 0 : PORT_RX_WHOLE);
     pci_enable(net->vdev->pci, PCI_COMMAND_MASTER);
     virtio_driver_ok(net->vdev);
     softirq_disable(); // the pool's rule
@@ -293,6 +297,7 @@ static void read_mac(struct virtio_net *net)
     memcpy(mac, local, sizeof(local));
 }
 
+// Nothing is negotiated here: the port may never be used.
 static int probe(struct virtio_device *vdev)
 {
     struct virtio_net *net = kcalloc(1, sizeof(*net), GFP_KERNEL);

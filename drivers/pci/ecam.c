@@ -17,6 +17,7 @@
 #define SPACE_MEM64 3u
 #define HI_PREFETCHABLE (1u << 30)
 
+// Mapped when first asked for: a machine has 256 buses of space and one or two in use.
 mmio_t ecam_config(struct pci_host *host, unsigned bus, unsigned devfn)
 {
     uint64_t offset = (uint64_t)(bus - host->bus_first) << ECAM_BUS_SHIFT;
@@ -33,6 +34,8 @@ mmio_t ecam_config(struct pci_host *host, unsigned bus, unsigned devfn)
     return mmio_offset(host->chunks[chunk], offset - start + ((size_t)devfn << 12));
 }
 
+// 64-bit windows serve prefetchable BARs only, even if they are not marked so: behind a bridge
+// there is no other kind of window above 4 GiB.
 static enum pci_kind window_kind(uint32_t hi)
 {
     if (SPACE(hi) == SPACE_IO)
@@ -88,6 +91,7 @@ static int read_windows(struct pci_host *host)
     return host->windows[PCI_MEM].len ? 0 : -ENODEV;
 }
 
+// Buses without configuration space behind them are none.
 static int read_buses(struct pci_host *host)
 {
     uint32_t first = 0, last = 255;
@@ -116,6 +120,7 @@ static int start_host(struct pci_host *host)
     for (enum pci_kind kind = PCI_IO; kind <= PCI_PREF; kind++)
         root->has_window[kind] = host->windows[kind].len != 0;
     host->root = root;
+    // What was found before memory ran out is worth having.
     int err = pci_scan_bus(root);
     if (err)
         log_err("pci: %s: scan ended early (%d)", host->node->name, err);

@@ -64,6 +64,8 @@ static void read_mask(const struct dt_node *node, uint32_t *mask)
     }
 }
 
+// The first entry whose masked address and pin are the function's. Entries differ in length by
+// controller, so each must be read to find the next.
 static int map_pin(const struct dt_node *node, unsigned devfn, unsigned bus, unsigned pin)
 {
     uint32_t cells, mask[CHILD_CELLS];
@@ -88,6 +90,7 @@ static int map_pin(const struct dt_node *node, unsigned devfn, unsigned bus, uns
     return -ENOENT;
 }
 
+// Bridges have no say in it: their own interrupt pins are for themselves.
 int pci_irq(const struct pci_device *dev)
 {
     unsigned pin = dev->int_pin;

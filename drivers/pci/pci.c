@@ -31,6 +31,7 @@ unsigned pci_next_capability(const struct pci_device *dev, struct pci_cap_walk *
     return 0;
 }
 
+// A write only where something changes, for each is an exit to the hypervisor.
 static void change_command(struct pci_device *dev, uint16_t clear, uint16_t set)
 {
     uint16_t old = pci_read16(dev, PCI_COMMAND);
@@ -39,6 +40,7 @@ static void change_command(struct pci_device *dev, uint16_t clear, uint16_t set)
         pci_write16(dev, PCI_COMMAND, command);
 }
 
+// Bridges pass accesses on with the same bits: I/O and memory downwards, mastering upwards.
 void pci_enable(struct pci_device *dev, uint16_t command)
 {
     change_command(dev, PCI_COMMAND_INTX_OFF, command);
@@ -79,6 +81,8 @@ int pci_map_bar(const struct pci_device *dev, unsigned bar, uint64_t offset, uin
     return mmio_valid(*regs) ? 0 : -ENOMEM;
 }
 
+// The table of an MSI-X capability is filled with what a message controller gives out; none can be
+// asked for yet.
 int pci_msix_enable(struct pci_device *dev, unsigned count)
 {
     struct pci_cap_walk walk = PCI_CAP_WALK;
@@ -97,6 +101,7 @@ static const struct pci_driver *driver_for(const struct pci_device *dev)
     return NULL;
 }
 
+// A device whose driver fails stays as it is after the scan: silent.
 static void probe_device(struct pci_device *dev)
 {
     const struct pci_driver *driver = driver_for(dev);
@@ -109,6 +114,7 @@ static void probe_device(struct pci_device *dev)
         dev->driver = driver;
 }
 
+// In the order of the scan, which gives ports their numbers.
 void pci_probe_bus(struct pci_bus *bus)
 {
     for (struct pci_device *dev = bus->devices; dev; dev = dev->next) {

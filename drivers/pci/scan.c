@@ -33,6 +33,7 @@ static bool is_downstream_port(const struct pci_device *bridge)
     return type == EXPRESS_ROOT_PORT || type == EXPRESS_DOWNSTREAM_PORT;
 }
 
+// The latency timer shares the register; it means nothing on PCI Express but does on old bridges.
 static void set_buses(struct pci_device *bridge, unsigned secondary, unsigned subordinate)
 {
     uint32_t latency = pci_read32(bridge, PCI_PRIMARY_BUS) & 0xff000000u;
@@ -120,7 +121,7 @@ static int scan_slot(struct pci_bus *bus, struct pci_device ***tail, unsigned sl
         unsigned devfn = slot << 3 | function;
         int header = look_at(bus, devfn, &id);
         if (header < 0)
-            continue;
+            continue; // a multi-function device may have gaps
         if (function == 0 && ((unsigned)header & HEADER_MULTI))
             functions = 8;
         if (((unsigned)header & HEADER_LAYOUT) > HEADER_BRIDGE)

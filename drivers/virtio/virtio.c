@@ -49,6 +49,7 @@ uint8_t virtio_status(const struct virtio_device *vdev)
     return mmio_read8(vdev->common, DEVICE_STATUS);
 }
 
+// Status bits are only ever added; a reset alone takes them away (2.1.1).
 static void add_status(struct virtio_device *vdev, uint8_t bits)
 {
     mmio_write8(vdev->common, DEVICE_STATUS, virtio_status(vdev) | bits);
@@ -105,6 +106,7 @@ static void log_negotiation(const struct virtio_device *vdev, const struct virti
                   (unsigned long long)(offered & ~known));
 }
 
+// VERSION_1 is a must: without it the device would use the legacy layout of headers and registers.
 int virtio_negotiate(struct virtio_device *vdev, const struct virtio_feature *table, unsigned count,
                      uint64_t except)
 {
@@ -124,6 +126,7 @@ int virtio_negotiate(struct virtio_device *vdev, const struct virtio_feature *ta
     mmio_write32(vdev->common, DRIVER_FEATURE_SELECT, 1);
     mmio_write32(vdev->common, DRIVER_FEATURE, (uint32_t)(vdev->features >> 32));
     add_status(vdev, VIRTIO_STATUS_FEATURES_OK);
+    // 3.1.1, step 6: the bit stays only if the device can live with the choice.
     if (virtio_status(vdev) & VIRTIO_STATUS_FEATURES_OK)
         return 0;
     log_err("%s %s: features 0x%llx not accepted by the device", vdev->driver, vdev->pci->name,
@@ -147,6 +150,7 @@ static unsigned choose_size(unsigned device_size, unsigned max_size)
     return size;
 }
 
+// Kept over resets, since recovery should not depend on free memory.
 static int provide_memory(struct virtio_device *vdev, struct virtqueue *vq, unsigned size)
 {
     if (vq->mem && vq->size != size)
@@ -171,6 +175,7 @@ static int find_doorbell(struct virtio_device *vdev, struct virtqueue *vq)
     return 0;
 }
 
+// The size is written back even if it is the device's own: it may have been less once.
 int virtio_queue_setup(struct virtio_device *vdev, unsigned number, struct virtqueue *vq,
                        unsigned max_size)
 {

@@ -76,6 +76,7 @@ static void unmap_structures(struct virtio_device *vdev)
     }
 }
 
+// The first usable capability of each type counts (4.1.4.1); types that are unknown are left out.
 static int map_structures(struct virtio_device *vdev)
 {
     struct mapped found[STRUCTURES] = {0};
@@ -119,6 +120,8 @@ static unsigned device_type(const struct pci_device *pci)
                                        : pci_read16(pci, PCI_SUBSYSTEM_ID);
 }
 
+// Memory decoding goes on before the first register access; bus mastering is the driver's to
+// switch on, after the reset that ends whatever the device did before.
 static int start_device(struct virtio_device *vdev, const struct virtio_driver *driver)
 {
     int err = map_structures(vdev);
@@ -137,6 +140,7 @@ static int start_device(struct virtio_device *vdev, const struct virtio_driver *
     return err;
 }
 
+// A virtio device that no driver wants is not an error.
 static int virtio_pci_probe(struct pci_device *pci)
 {
     unsigned id = device_type(pci);

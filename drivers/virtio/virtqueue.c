@@ -55,6 +55,8 @@ bool virtqueue_is_outstanding(const struct virtqueue *vq, uint16_t position)
     return !test_early(vq, virtqueue_slot(vq, position));
 }
 
+// An element that names a slot ahead of its turn marks it early; done_idx then moves over all that
+// are back. A slot is outstanding if it lies between done_idx and avail_idx and is not marked.
 int virtqueue_take(struct virtqueue *vq, uint32_t *len)
 {
     uint64_t elem = ring_load64(&vq->used_ring[virtqueue_slot(vq, vq->used_idx)]);

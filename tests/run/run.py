@@ -109,6 +109,7 @@ class Router:
 
     def __init__(self, machine, image, hosts):
         directory = isolate.PRIVATE_DIR
+        self.image = image
         nics = [f"tap,fd={host.tap},vhost=off" for host in hosts]
         self.transcript = b""
         self.log = Path(directory) / "qemu.log"
@@ -155,7 +156,8 @@ class Router:
         """Where the console's text can be read afterwards; None if there is none."""
         if not self.transcript:
             return None
-        path = TOP / "out" / f"run-console-{int(time.time())}.log"
+        stamp = f"{time.strftime('%H%M%S')}-{os.urandom(2).hex()}"
+        path = self.image.parent / f"run-console-{stamp}.log"
         path.write_bytes(self.transcript)
         return path.relative_to(TOP)
 
@@ -219,7 +221,7 @@ def wait_reply(router, ping):
 
 def run_table(router, ping, once):
     """The live table. Ends after ten replies when asked to, else by KeyboardInterrupt."""
-    table, draw_at, ask_at = Table(), 0, 0
+    table, start, draw_at, ask_at = Table(), time.monotonic(), 0, 0
     while not (once and ping.received >= REPLIES_WANTED):
         if ping in router.wait(ping, timeout_s=0.1):
             ping.read()
@@ -228,7 +230,8 @@ def run_table(router, ping, once):
         if now >= ask_at:
             router.console.send("show counters\r")
             ask_at = now + TABLE_EVERY_S
-        if table.ports and now >= draw_at and not (once and not table.live):
+        complete = len(table.ports) == len(rig.PORT_IPS) or now > start + PROMPT_LIMIT_S
+        if complete and now >= draw_at and not (once and not table.live):
             table.draw(ping)
             draw_at = now + table.every_s
         if once and router.age() > 2 * LIMIT_S:
@@ -304,6 +307,12 @@ def session(machine, image, once):
         raise Failure(f"{failure}" + (f" (console: {kept})" if kept else "")) from None
 
 
+def interrupt_once(number, frame):
+    """Ctrl-C reaches us twice, from the terminal and from the first process."""
+    signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def end_on_signal(number, frame):
     """Process 1 just ends: the kernel takes all others with it."""
     os._exit(128 + number)
@@ -318,7 +327,7 @@ def main():
         if flag("CONSOLE") and not sys.stdin.isatty():
             raise Failure("CONSOLE=1 needs a terminal")
         isolate.enter()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, interrupt_once)
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, end_on_signal)
         return session(machine, image, flag("ONCE"))
