@@ -18,8 +18,8 @@ $(error PLATFORM=$(PLATFORM) has no sources yet: arm64 is the one that builds)
 endif
 
 export PLATFORM APP DEBUG LLVM V ONCE CONSOLE LONG
-jobs_given := $(patsubst -j%,%,$(filter -j%,$(MAKEFLAGS)))
-export JOBS ?= $(jobs_given)
+# `make -jN` is honoured (make shows -j in MAKEFLAGS only while it runs a recipe).
+export JOBS ?= $(patsubst -j%,%,$(filter -j%,$(MAKEFLAGS)))
 MAKEFLAGS  += --no-print-directory
 .NOTPARALLEL:
 

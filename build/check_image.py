@@ -63,6 +63,10 @@ class Image:
         i = bisect_right(self.starts, address) - 1
         return self.functions[i].name if i >= 0 else "?"
 
+    def place(self, address):
+        start = self.starts[max(bisect_right(self.starts, address) - 1, 0)]
+        return f"{self.function_at(address)}+{address - start:#x}"
+
     def disassemble(self, start, stop):
         out = subprocess.run(
             [self.objdump, "-d", "-z", "--no-show-raw-insn", f"--start-address={start:#x}",
@@ -113,8 +117,8 @@ def check_device_accesses(image):
             continue  # the linker dropped the function that held it
         word, = struct.unpack_from("<I", content, site - text.addr)
         if not image.machine.is_plain_access(word):
-            yield (f"{image.function_at(site)}+{site - text.addr:#x}: device access {word:#010x} "
-                   "is no plain load or store of a general register")
+            yield (f"{image.place(site)}: device access {word:#010x} is no plain load or store "
+                   "of a general register")
 
 
 def check_symbol_table(image, path):

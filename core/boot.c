@@ -24,7 +24,6 @@
 #include "mm/buddy.h"
 #include "mm/linear.h"
 #include "mm/memblock.h"
-#include "mm/pagetable.h"
 #include "mm/slab.h"
 #include "mm/vmalloc.h"
 #include "net/net.h"
@@ -90,26 +89,34 @@ static void add_memory_nodes(void)
 
 static void reserve(paddr_t base, uint64_t len, const char *what)
 {
-    int err = memblock_reserve(base, len);
+    int err = len ? memblock_reserve(base, len) : 0;
     if (err)
         panic("boot: cannot reserve memory of the %s: error %d", what, err);
 }
 
-static void reserve_from_tree(const void *fdt)
+// What the tree asks for is foreign: a range that makes no sense costs a line, not the start.
+static void set_aside(const char *name, paddr_t base, uint64_t len, bool no_map)
+{
+    int err = 0;
+    if (len)
+        err = no_map ? memblock_remove(base, len) : memblock_reserve(base, len);
+    if (err)
+        log_warn("boot: reservation %s at 0x%llx ignored: error %d", name, (unsigned long long)base,
+                 err);
+}
+
+static void reserve_from_tree(void)
 {
     paddr_t base;
     uint64_t len;
     for (unsigned i = 0; dt_reservation(i, &base, &len) == 0; i++)
-        reserve(base, len, "reservation block");
+        set_aside("block", base, len, false);
     const struct dt_node *parent = dt_by_path("/reserved-memory");
     const struct dt_node *node = parent ? dt_first_child(parent) : NULL;
     for (; node; node = dt_next_sibling(node)) {
         for (unsigned i = 0; dt_reg(node, i, &base, &len) == 0; i++)
-            reserve(base, len, "reserved-memory node");
+            set_aside(node->name, base, len, dt_has(node, "no-map"));
     }
-    enum page_prot prot;
-    if (pagetable_translate((uintptr_t)fdt, &base, &prot) == 0)
-        reserve(base, dt_used_bytes(), "device tree");
 }
 
 static bool initrd_range(paddr_t *base, uint64_t *len)
@@ -124,7 +131,7 @@ static bool initrd_range(paddr_t *base, uint64_t *len)
     return true;
 }
 
-static void build_memory_map(const void *fdt)
+static void build_memory_map(paddr_t fdt_pa)
 {
     paddr_t base;
     uint64_t len;
@@ -135,7 +142,9 @@ static void build_memory_map(const void *fdt)
         memblock_limit(memory_limit);
     platform_image_range(&base, &len);
     reserve(base, len, "image");
-    reserve_from_tree(fdt);
+    if (fdt_pa)
+        reserve(fdt_pa, dt_used_bytes(), "device tree");
+    reserve_from_tree();
     if (initrd_range(&base, &len))
         reserve(base, len, "initrd");
 }
@@ -179,21 +188,22 @@ static int boot_thread(void *arg)
 static void start_main(void)
 {
     struct thread *thread;
-    need(thread_create(&thread, boot_thread, NULL,
-                       &(struct thread_options){
-                           .name = "main", .stack_bytes = MAIN_STACK, .detached = true}),
+    need(thread_create(
+             &thread, boot_thread, NULL,
+             &(struct thread_options){.name = "main", .stack_bytes = MAIN_STACK, .detached = true}),
          "main thread");
 }
 
-__attribute__((no_stack_protector)) void kernel_start(const void *fdt, size_t fdt_bytes)
+__attribute__((no_stack_protector)) void kernel_start(const void *fdt, size_t fdt_bytes,
+                                                      paddr_t fdt_pa)
 {
     sched_init();
     read_tree(fdt, fdt_bytes);
     stack_protector_seed();
     want(serial_early_init(), "console");
 
-    build_memory_map(fdt);
-    need(platform_map_memory(), "map of the memory");
+    build_memory_map(fdt_pa);
+    need(linear_init(), "map of the memory");
     need(buddy_init(), "page allocator");
     need(slab_init(), "object allocator");
     need(vmalloc_init(), "virtual areas");

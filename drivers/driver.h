@@ -20,8 +20,8 @@ struct dt_driver {
     enum driver_stage stage;
     int (*probe)(const struct dt_node *node); // thread context; 0 or the reason, which is logged
 };
-#define DT_DRIVER(id, compat, stage_, probe_fn)                                                    \
-    static const struct dt_driver id TABLE_ENTRY(dt_driver) = {                                    \
+#define DT_DRIVER(id, compat, stage_, probe_fn)                 \
+    static const struct dt_driver id TABLE_ENTRY(dt_driver) = { \
         .compatible = compat, .stage = stage_, .probe = probe_fn}
 
 void drivers_probe(enum driver_stage stage);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// The linear map: all RAM at a constant distance from its physical address, data only. Image
-// addresses (functions, static objects) are elsewhere and not valid arguments here, except for
-// linear_pa(), which takes both.
+// The linear map: all RAM at a constant distance from its physical address, data only; the image's
+// text and rodata are read-only there. Image addresses (functions, static objects) are elsewhere
+// and not valid arguments here, except for linear_pa(), which takes both.
 
 #pragma once
 
@@ -19,3 +19,9 @@ static inline paddr_t linear_pa(const void *va)
     uintptr_t addr = (uintptr_t)va;
     return addr >= ARCH_IMAGE_BASE ? addr - image_pa_offset : addr - ARCH_LINEAR_BASE;
 }
+
+// Maps all RAM of memblock. Once, from boot.c, between memblock and buddy_init. -ENOMEM: too
+// little memory for the tables; -EINVAL: the image does not lie in RAM.
+int linear_init(void);
+// True if the linear map covers [pa, pa+len) already: what memblock_alloc may hand out.
+bool linear_mapped(paddr_t pa, uint64_t len);

@@ -6,7 +6,7 @@
 #include "mm/memblock.h"
 
 #include "arch/layout.h"
-#include "platform/platform.h"
+#include "mm/linear.h"
 
 struct table {
     unsigned count;
@@ -69,6 +69,35 @@ int memblock_reserve(paddr_t base, uint64_t len)
     if (!len || __builtin_add_overflow(base, len, &end) || end > ALIGN_DOWN(UINT64_MAX, PAGE_SIZE))
         return -EINVAL;
     return table_add(&reserved, ALIGN_DOWN(base, PAGE_SIZE), ALIGN_UP(end, PAGE_SIZE));
+}
+
+// Cuts [base, end) out of every range that it touches.
+static int table_cut(struct table *table, paddr_t base, paddr_t end)
+{
+    for (unsigned i = 0; i < table->count; i++) {
+        struct memblock_range old = table->ranges[i];
+        paddr_t old_end = range_end(&old);
+        if (old.base >= end || old_end <= base)
+            continue;
+        table_delete(table, i, i + 1);
+        int err = 0;
+        if (old_end > end)
+            err = table_insert(table, i, end, old_end - end);
+        if (!err && old.base < base)
+            err = table_insert(table, i, old.base, base - old.base);
+        if (err)
+            return err;
+        i -= old.base >= base && old_end <= end; // nothing of it is left: look at this place again
+    }
+    return 0;
+}
+
+int memblock_remove(paddr_t base, uint64_t len)
+{
+    paddr_t end;
+    if (!len || __builtin_add_overflow(base, len, &end) || end > ALIGN_DOWN(UINT64_MAX, PAGE_SIZE))
+        return -EINVAL;
+    return table_cut(&memory, ALIGN_DOWN(base, PAGE_SIZE), ALIGN_UP(end, PAGE_SIZE));
 }
 
 void memblock_limit(uint64_t bytes)
@@ -138,9 +167,9 @@ static paddr_t place_in(paddr_t start, paddr_t end, size_t bytes, size_t align)
     if (low < start || end < low || end - low < bytes)
         return 0;
     paddr_t high = ALIGN_DOWN(end - bytes, align);
-    if (platform_boot_mapped(high, bytes))
+    if (linear_mapped(high, bytes))
         return high;
-    return platform_boot_mapped(low, bytes) ? low : 0;
+    return linear_mapped(low, bytes) ? low : 0;
 }
 
 paddr_t memblock_alloc(size_t bytes, size_t align)

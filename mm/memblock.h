@@ -22,11 +22,14 @@ struct memblock_range {
 int memblock_add(paddr_t base, uint64_t len);
 // Marks as taken; may lie outside RAM. Same errors.
 int memblock_reserve(paddr_t base, uint64_t len);
+// Forgets RAM of the range (`no-map` reservations: it must not even be mapped). Same errors;
+// the rest of a range stays, but for -ENOSPC, which loses it.
+int memblock_remove(paddr_t base, uint64_t len);
 // Forgets RAM so that no more than `bytes` in total remain, from the top (`mem=`).
 void memblock_limit(uint64_t bytes);
 // Boot allocation of whole pages, aligned to `align` (power of two >= PAGE_SIZE), reserved at
 // once, contents undefined. Lowest-address-last so that low memory stays free for DMA32.
-// Only memory that platform_boot_mapped() covers is handed out. Returns 0 when none is left.
+// Only memory that linear_mapped() covers is handed out. Returns 0 when none is left.
 paddr_t memblock_alloc(size_t bytes, size_t align);
 // Free ranges in ascending order: *base/*len of the first one at or above *base; false at the end.
 bool memblock_next_free(paddr_t *base, uint64_t *len);

@@ -70,7 +70,7 @@ static paddr_t table_new(struct page_stock *stock)
         pa = stock->pages[--stock->count];
     if (pa) {
         memset(linear_va(pa), 0, PAGE_SIZE);
-        platform_pagetable_publish();
+        platform_pagetable_publish(0, 0);
     }
     return pa;
 }
@@ -159,7 +159,7 @@ static int map_range(uintptr_t va, paddr_t pa, uint64_t len, enum page_prot prot
         clear_leaves(va, at);
         platform_tlb_invalidate(va, at);
     }
-    platform_pagetable_publish();
+    platform_pagetable_publish(va, len);
     return err;
 }
 
@@ -193,13 +193,13 @@ static int split(uint64_t *entry, uintptr_t va, int level)
     for (unsigned i = 0; i < PT_ENTRIES; i++)
         entries[i] = pte_make_leaf(pte_address(old) + i * level_bytes(level + 1),
                                    old & PT_PROT_MASK, level + 1);
-    platform_pagetable_publish();
+    platform_pagetable_publish(0, 0);
 
     irq_flags_t flags = arch_irq_save();
     entry_set(entry, 0);
     platform_tlb_invalidate(ALIGN_DOWN(va, level_bytes(level)), level_bytes(level));
     entry_set(entry, pte_make_table(table));
-    platform_pagetable_publish();
+    platform_pagetable_publish(ALIGN_DOWN(va, level_bytes(level)), level_bytes(level));
     arch_irq_restore(flags);
     return 0;
 }
@@ -273,7 +273,7 @@ static int protect_range(uintptr_t va, uint64_t len, uint64_t bits)
         uint64_t *entry = walk(va + at, &level);
         change_leaf(entry, va + at, level, bits);
     }
-    platform_pagetable_publish();
+    platform_pagetable_publish(va, len);
     platform_tlb_invalidate(va, len);
     return 0;
 }

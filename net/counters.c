@@ -32,6 +32,7 @@ static const char *const names[DROP_REASONS] = {
     [DROP_TX_FULL] = "tx-full",
     [DROP_TX_LINK] = "tx-link",
     [DROP_NO_BUFFER] = "no-buffer",
+    [DROP_HOST_ONLY] = "host-only",
 };
 
 const char *drop_reason_name(enum drop_reason why)

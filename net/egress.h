@@ -24,7 +24,7 @@ struct egress {
 // Some port may receive packets with partial checksums: those that leave are looked at.
 extern bool egress_partial;
 
-// Ports that have frames gathered, one bit each. Per CPU from part 5's start on: one CPU today.
+// Ports that have frames gathered, one bit each. Of the one CPU that forwards.
 extern uint32_t egress_pending;
 
 static inline bool port_usable(const struct port *port)

@@ -102,11 +102,11 @@ static __always_inline void save(struct port *port, struct packet **tail, uint64
     }
 }
 
-// The tail to append to for `port`. NULL when nothing can leave there, or when the packet would
-// leave as it came (the careful path tells its sender of the better way).
+// The tail to append to for `port`. NULL when nothing can or may leave there, or when the packet
+// would leave as it came (the careful path tells its sender of the better way).
 static __always_inline struct packet **choose(const struct port *port, const struct port *ingress)
 {
-    if (port == ingress || !port_usable(port))
+    if (port == ingress || !port_usable(port) || port->features & PORT_HOST_ONLY)
         return NULL;
     egress_pending |= 1u << port->number;
     return port->egress->tail;

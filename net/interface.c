@@ -175,7 +175,9 @@ static struct ip4_config *config_copy(const struct port *port, const struct ip4_
 
 static void set_mac_word(struct port *port)
 {
-    port->mac_word = port->ip4 ? eth_mac_word(port->mac) << 16 : PORT_NO_IP4;
+    // Nothing that comes in on a host-only port is for the fast path.
+    bool forwards = port->ip4 && !(port->features & PORT_HOST_ONLY);
+    port->mac_word = forwards ? eth_mac_word(port->mac) << 16 : PORT_NO_IP4;
 }
 
 void interface_port_changed(struct port *port)

@@ -35,7 +35,8 @@ bool ip4_is_neighbour(const struct port *port, uint32_t addr);
 bool ip4_is_own(const struct port *port, uint32_t addr); // one of this port's addresses
 // The port on a subnet of which `addr` could be a host, or NULL. net_config_lock held.
 struct port *ip4_port_towards(uint32_t addr);
-// port->mac or port->mtu may have changed: the fast path and adjacencies follow. From port_start.
+// port->mac, mtu or PORT_HOST_ONLY may have changed: the fast path and adjacencies follow. Thread
+// context; port_start calls it.
 void interface_port_changed(struct port *port);
 
 // Static routes. The gateway must be on a connected subnet, else the route is kept inactive and

@@ -158,7 +158,7 @@ bool ip4_receive(struct port *port, struct packet *p)
     bool options = ip4_header_bytes(ip) > IP4_HEADER_BYTES;
     if (options && !options_acceptable(port, p))
         return false;
-    if (!options && ip->ttl > 1)
+    if (!options && ip->ttl > 1 && !(port->features & PORT_HOST_ONLY))
         return true;
     ip4_forward(port, p, adjacency_get(fib4_lookup(&ip4_fib, p->dst)));
     return false;
@@ -233,6 +233,10 @@ void ip4_forward(struct port *port, struct packet *p, const struct adjacency *ad
     p->dst = be32_get(ip4_header(p)->dst);
     if (forward_nowhere(port, p, adj->kind))
         return;
+    if ((port->features | adj->port->features) & PORT_HOST_ONLY) { // as a host: RFC 1122 3.3.4.2
+        port_drop(port, DROP_HOST_ONLY, p);
+        return;
+    }
     if (!port_usable(adj->port)) {
         // The route leads to a link that is not there: RFC 1812 section 5.2.7.1, code 1.
         icmp_error(port, p, ICMP_UNREACHABLE, ICMP_HOST, 0);

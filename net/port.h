@@ -26,7 +26,7 @@
 
 enum port_features {
     PORT_TX_CSUM = 1,   // finishes PACKET_CSUM_PARTIAL in hardware
-    PORT_HOST_ONLY = 2, // never forwards: large receive allowed (part 5, 6)
+    PORT_HOST_ONLY = 2, // never forwards: large receive allowed
     PORT_RX_WHOLE = 4,  // never receives PACKET_CSUM_PARTIAL
 };
 
@@ -59,6 +59,7 @@ enum drop_reason {
     DROP_TX_FULL,
     DROP_TX_LINK, // egress port down
     DROP_NO_BUFFER,
+    DROP_HOST_ONLY, // would be forwarded from or to a host-only port
     DROP_REASONS,
 };
 
@@ -92,7 +93,7 @@ struct port {
     void *driver; // the driver's own
     uint8_t mac[6];
     uint16_t number;   // index; set by port_register
-    uint16_t mtu;      // network-layer bytes, 1500 by default; set while stopped
+    uint16_t mtu;      // network-layer bytes, 1500 by default; then interface_port_changed
     uint16_t queues;   // queue pairs in use
     uint32_t features; // enum port_features
     bool started;

@@ -19,8 +19,9 @@ struct thread;
 
 // First C code of the image at its link address: MMU on with the final protection of the image,
 // interrupts off, boot CPU, on the boot thread's stack. `fdt` is readable and at least
-// `fdt_bytes` long but otherwise unchecked; NULL when the loader gave none.
-_Noreturn void kernel_start(const void *fdt, size_t fdt_bytes);
+// `fdt_bytes` long but otherwise unchecked; NULL when the loader gave none. `fdt_pa` is its
+// physical address, if it lies in RAM that must be reserved; 0 for a built-in one.
+_Noreturn void kernel_start(const void *fdt, size_t fdt_bytes, paddr_t fdt_pa);
 
 // From the interrupt vector: interrupts off, on the interrupt stack. Runs handlers and, on the
 // outermost level, softirqs. Returns true when the interrupted thread must be preempted: the
@@ -29,22 +30,22 @@ bool irq_dispatch(struct trap_frame *frame);
 void preempt_interrupted(void);
 
 enum fault_kind {
-    FAULT_DATA,       // access to `address` refused
-    FAULT_FETCH,      // instruction fetch refused
-    FAULT_STACK,      // stack overflow: the access hit a guard page under a stack
+    FAULT_DATA,  // access to `address` refused
+    FAULT_FETCH, // instruction fetch refused
+    FAULT_STACK, // bad stack pointer (an overflow is found out by fault_dispatch)
     FAULT_ALIGNMENT,
-    FAULT_ILLEGAL,    // undefined or trapped instruction
+    FAULT_ILLEGAL, // undefined or trapped instruction
     FAULT_BREAKPOINT,
-    FAULT_MACHINE,    // error reported by the memory system, or an unknown cause
+    FAULT_MACHINE, // error reported by the memory system, or an unknown cause
 };
 
 struct fault {
     enum fault_kind kind;
-    const char *cause;   // one readable phrase, e.g. "write to read-only page (level 3)"
+    const char *cause; // one readable phrase, e.g. "write to read-only page (level 3)"
     uintptr_t pc;
-    uintptr_t address;   // valid when has_address
+    uintptr_t address; // valid when has_address
     bool has_address;
-    uint64_t syndrome;   // the machine's own code, for the report
+    uint64_t syndrome; // the machine's own code, for the report
 };
 
 // From the exception vector: interrupts off, on the exception stack. Does not return, except for
@@ -53,11 +54,15 @@ void fault_dispatch(struct trap_frame *frame, const struct fault *fault);
 
 // ---- Boot ------------------------------------------------------------------------------------
 
-// Maps all RAM of memblock into the linear map, with the image's text and rodata read-only
-// there. After memblock is filled, before buddy_init. -ENOMEM names too little memory.
-int platform_map_memory(void);
-// True if the linear map already covers [pa, pa+len): what memblock_alloc may hand out.
-bool platform_boot_mapped(paddr_t pa, uint64_t len);
+// What the start-up code has mapped of the linear map: [low, high), the image in it, its text and
+// rodata read-only. Within the naturally aligned span around it, leaves of leaf_bytes can be added
+// without memory for tables. A machine whose linear map is no matter of tables says low 0, high
+// ARCH_LINEAR_BYTES, span_bytes 0.
+struct linear_start {
+    paddr_t low, high;
+    uint64_t span_bytes, leaf_bytes;
+};
+void platform_linear_start(struct linear_start *start);
 // Physical range of the loaded image, bss and boot tables included.
 void platform_image_range(paddr_t *base, uint64_t *len);
 // Fills what the platform knows of the CPU for `show version` (e.g. "Cortex-A72 r0p3, EL1").
@@ -73,9 +78,12 @@ int platform_init(void);
 
 // ---- Page tables (mm/pagetable.c drives these; arch/pagetable.h describes the format) ---------
 
-// After entries that were invalid became valid: makes them visible to the walker.
-void platform_pagetable_publish(void);
-// After valid entries changed: invalidates [va, va+len) on all CPUs and waits for it.
+// After entries of [va, va+len) that were invalid became valid: makes them visible to the walker
+// (and drops what a TLB may hold of their invalid state, where one does). With len 0: orders the
+// contents of a table that is not linked yet before the link.
+void platform_pagetable_publish(uintptr_t va, uint64_t len);
+// After valid entries changed: invalidates [va, va+len) on all CPUs, what the walker has cached of
+// the tables above included, and waits for it.
 void platform_tlb_invalidate(uintptr_t va, uint64_t len);
 uint64_t *platform_pagetable_root(void);
 
@@ -85,7 +93,7 @@ uint64_t *platform_pagetable_root(void);
 // the check "anything to do?" before it cannot race.
 void platform_cpu_idle(void);
 // Power off and reset through what the device tree names. Return -ENODEV when the machine has no
-// such method (the caller halts).
+// such method, -EIO when it had no effect (the caller halts).
 int platform_power_off(void);
 int platform_reset(void);
 _Noreturn void platform_halt(void); // interrupts off, waits for ever
@@ -106,15 +114,17 @@ void platform_boot_stack(void **lowest, size_t *bytes);
 // ---- Stack unwinding -------------------------------------------------------------------------
 
 struct unwind_cursor {
-    uintptr_t pc, fp;
+    uintptr_t pc;
+    uintptr_t sp, fp; // of that frame; sp decides which stack it is on
+    uintptr_t ra;     // return address in a register, for a function without a frame; 0: none
 };
 void platform_unwind_here(struct unwind_cursor *cursor);
 void platform_unwind_frame(struct unwind_cursor *cursor, const struct trap_frame *frame);
 void platform_unwind_context(struct unwind_cursor *cursor, const struct thread_context *ctx);
 // One step towards the caller, inside [stack_low, stack_high) only; false at the end.
 bool platform_unwind_step(struct unwind_cursor *cursor, uintptr_t stack_low, uintptr_t stack_high);
-// Prints the registers of a frame to the log, several to a line.
-void platform_print_frame(const struct trap_frame *frame);
+// Writes line `line` (from 0) of a readable dump of the frame's registers; false past the last.
+bool platform_format_frame(const struct trap_frame *frame, unsigned line, char *buf, size_t size);
 
 // ---- Time ------------------------------------------------------------------------------------
 
@@ -131,6 +141,7 @@ void platform_cache_invalidate(const void *mem, size_t bytes);
 //                 arch_counter() (monotonic 64-bit)
 // arch/barrier.h: dma_wmb(), dma_rmb(), dma_mb(), compiler_barrier()
 // arch/mmio.h:    arch_mmio_read8..64, arch_mmio_write8..64
-// arch/layout.h:  ARCH_LINEAR_BASE, ARCH_VMALLOC_BASE/_BYTES, ARCH_VMEMMAP_BASE, ARCH_IMAGE_BASE
+// arch/layout.h:  ARCH_LINEAR_BASE/_BYTES, ARCH_VMALLOC_BASE/_BYTES, ARCH_VMEMMAP_BASE (its
+//                 root entries are its own), ARCH_IMAGE_BASE
 // arch/thread.h:  struct thread_context, struct trap_frame
 // arch/pagetable.h: the table format

@@ -197,12 +197,17 @@ static void plan_all(struct plan *plan)
 
 // ---- Doing -----------------------------------------------------------------------------------
 
-// The MTU is one aligned store that the fast path reads per packet; it needs no restart.
+// The MTU of received packets is one aligned store that the fast path reads; that of sent ones is
+// part of the neighbours' adjacencies, which are made anew. Neither needs a restart.
 static void port_settings(struct port *port, const struct config_interface *interface)
 {
     if (!own_mtu[port->number])
         own_mtu[port->number] = port->mtu;
-    port->mtu = interface->mtu ? interface->mtu : own_mtu[port->number];
+    uint16_t mtu = interface->mtu ? interface->mtu : own_mtu[port->number];
+    bool changed = mtu != port->mtu;
+    port->mtu = mtu;
+    if (changed)
+        interface_port_changed(port);
     port->features &= ~(uint32_t)PORT_HOST_ONLY;
     port->features |= interface->host_only ? PORT_HOST_ONLY : 0;
 }

@@ -15,16 +15,16 @@
 // above the frame it started from.
 #define UNKNOWN_STACK_BYTES KIB(16)
 
-static void stack_bounds(uintptr_t fp, uintptr_t *low, uintptr_t *high)
+static void stack_bounds(uintptr_t sp, uintptr_t *low, uintptr_t *high)
 {
     const struct thread *thread = thread_current();
     uintptr_t stack = thread ? (uintptr_t)thread->stack : 0;
-    if (stack && fp - stack < thread->stack_bytes) {
+    if (stack && sp - stack <= thread->stack_bytes) {
         *low = stack;
         *high = stack + thread->stack_bytes;
     } else {
-        *low = fp;
-        *high = fp <= UINTPTR_MAX - UNKNOWN_STACK_BYTES ? fp + UNKNOWN_STACK_BYTES : UINTPTR_MAX;
+        *low = sp;
+        *high = sp <= UINTPTR_MAX - UNKNOWN_STACK_BYTES ? sp + UNKNOWN_STACK_BYTES : UINTPTR_MAX;
     }
 }
 
@@ -39,16 +39,28 @@ static bool print_entry(enum log_level level, unsigned number, uintptr_t pc)
     return name != NULL;
 }
 
+static void print_return(enum log_level level, uintptr_t ra)
+{
+    size_t offset = 0;
+    const char *name = symbol_lookup(ra, &offset);
+    log_write(level, "   (link register: %016lx %s+0x%zx)", (unsigned long)ra, name, offset);
+}
+
 void backtrace_print(enum log_level level, struct unwind_cursor cursor)
 {
     uintptr_t low, high;
-    stack_bounds(cursor.fp, &low, &high);
+    stack_bounds(cursor.sp, &low, &high);
     for (unsigned n = 0; n < FRAMES_MAX; n++) {
         // The first address may be wild (a jump to nowhere): its caller is still of interest.
         if (!print_entry(level, n, cursor.pc) && n > 0)
             return;
+        uintptr_t ra = cursor.ra;
         if (!platform_unwind_step(&cursor, low, high))
             return;
+        // A function without a frame of its own is not in the chain: its caller is where the
+        // register says, unless that is the next entry anyway.
+        if (ra && ra != cursor.pc && symbol_lookup(ra, &(size_t){0}))
+            print_return(level, ra);
     }
     log_write(level, "  (more than %u frames)", FRAMES_MAX);
 }

@@ -29,7 +29,11 @@ struct irq_desc {
     unsigned disable_depth; // 0: unmasked
     struct irq_action *actions;
     uint64_t count, unhandled;
+    uint64_t count_checked; // `count` at the last look of storm_check
 };
+
+#define STORM_UNHANDLED 1024 // looked at after so many unhandled ones
+#define STORM_COUNT 1100     // and given up if they were nearly all there was
 
 static struct irq_desc descs[IRQ_MAX]; // 0 stays unused
 static unsigned desc_count = 1;
@@ -53,6 +57,22 @@ static bool ask_all(struct irq_action *action)
     return result != IRQ_NONE;
 }
 
+// A level line that nobody can quieten would come again for ever: it is masked and named.
+static __noinline void count_unhandled(struct irq_desc *desc)
+{
+    if (++desc->unhandled % STORM_UNHANDLED)
+        return;
+    uint64_t since = desc->count - desc->count_checked;
+    desc->count_checked = desc->count;
+    if (since > STORM_COUNT || !desc->domain)
+        return;
+    spin_lock_raw(&irq_lock);
+    if (desc->disable_depth++ == 0)
+        desc->domain->chip->mask(desc->domain, desc->hwirq);
+    spin_unlock_raw(&irq_lock);
+    log_err("irq: %s line %u: nobody handles it, masked", desc->domain->chip->name, desc->hwirq);
+}
+
 void irq_handle(struct irq_domain *domain, uint32_t hwirq)
 {
     struct irq_desc *desc = &descs[hwirq < domain->hwirq_count ? domain->irq_of[hwirq] : 0];
@@ -60,9 +80,9 @@ void irq_handle(struct irq_domain *domain, uint32_t hwirq)
     desc->count++;
     if (likely(action && !action->next)) { // nearly every line has one handler
         if (unlikely(action->handler(action->arg) == IRQ_NONE))
-            desc->unhandled++;
+            count_unhandled(desc);
     } else if (!ask_all(action)) {
-        desc->unhandled++;
+        count_unhandled(desc);
     }
     domain->chip->eoi(domain, hwirq);
 }
@@ -203,8 +223,8 @@ int irq_request(int irq, irq_handler_t handler, void *arg, const char *name)
         return -ENOMEM;
     irq_flags_t flags = spin_lock_irqsave(&irq_lock);
     bool first = !desc->actions;
-    *action = (struct irq_action){.handler = handler, .arg = arg, .name = name,
-                                  .next = desc->actions};
+    *action =
+        (struct irq_action){.handler = handler, .arg = arg, .name = name, .next = desc->actions};
     rcu_assign_pointer(desc->actions, action);
     if (first && --desc->disable_depth == 0)
         desc->domain->chip->unmask(desc->domain, desc->hwirq);

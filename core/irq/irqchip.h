@@ -9,7 +9,12 @@
 
 #include "core/irq/irq.h"
 
-enum irq_trigger { IRQ_EDGE_RISING = 1, IRQ_EDGE_FALLING = 2, IRQ_LEVEL_HIGH = 4, IRQ_LEVEL_LOW = 8 };
+enum irq_trigger {
+    IRQ_EDGE_RISING = 1,
+    IRQ_EDGE_FALLING = 2,
+    IRQ_LEVEL_HIGH = 4,
+    IRQ_LEVEL_LOW = 8
+};
 
 struct irq_domain;
 
@@ -26,10 +31,10 @@ struct irq_chip {
 struct irq_domain {
     const struct irq_chip *chip;
     const struct dt_node *node;
-    unsigned cells;      // #interrupt-cells
+    unsigned cells;       // #interrupt-cells
     uint32_t hwirq_count; // hardware numbers are below it
-    void *data;          // the controller's own
-    uint16_t *irq_of;    // hwirq -> virtual number, filled by the core
+    void *data;           // the controller's own
+    uint16_t *irq_of;     // hwirq -> virtual number, filled by the core
     // Specifier to hardware number and trigger; -EINVAL.
     int (*translate)(struct irq_domain *domain, const uint32_t *spec, unsigned cells,
                      uint32_t *hwirq, enum irq_trigger *trigger);
@@ -49,6 +54,6 @@ struct irqchip_driver {
     const char *compatible;
     int (*init)(const struct dt_node *node);
 };
-#define IRQCHIP_DRIVER(id, compat, init_fn)                                                        \
-    static const struct irqchip_driver id TABLE_ENTRY(irqchip) = {.compatible = compat,           \
+#define IRQCHIP_DRIVER(id, compat, init_fn)                                             \
+    static const struct irqchip_driver id TABLE_ENTRY(irqchip) = {.compatible = compat, \
                                                                   .init = init_fn}

@@ -63,18 +63,17 @@ void softirq_enable(void)
 {
     atomic_signal_fence(memory_order_seq_cst);
     struct cpu_context *ctx = this_cpu_ptr(cpu_context);
-    if ((ctx->preempt_count & (SOFTIRQ_MASK | HARDIRQ_MASK)) == SOFTIRQ_ONE &&
-        ctx->softirq_pending && arch_irqs_enabled()) {
+    // One step from "softirqs off" to "preemption off": an interrupt from here on runs what it
+    // raises, and what was raised before is seen by the load that follows. No gap in between.
+    ctx->preempt_count -= SOFTIRQ_ONE - PREEMPT_ONE;
+    atomic_signal_fence(memory_order_seq_cst);
+    if (ctx->softirq_pending && !in_interrupt() && arch_irqs_enabled()) {
         arch_irq_disable();
-        ctx->preempt_count -= SOFTIRQ_ONE;
         if (ctx->softirq_pending)
             softirq_run();
         arch_irq_enable();
-    } else {
-        ctx->preempt_count -= SOFTIRQ_ONE;
     }
-    if (unlikely(ctx->need_resched))
-        preempt_check();
+    preempt_enable();
 }
 
 // Runs the rest at thread priority: others get their turn between two rounds.

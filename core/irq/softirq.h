@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Softirqs: work that an interrupt handler puts off until interrupts are on again. Run on the
-// interrupt stack at the outermost interrupt exit, or when softirq_enable() ends an exclusion.
+// interrupt stack at the outermost interrupt exit, or on the thread's own when softirq_enable()
+// ends an exclusion.
 // One softirq never nests into another on the same CPU. A handler that always finds more work
 // does not starve threads: after a budget of rounds the rest runs from the ksoftirqd thread.
 

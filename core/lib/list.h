@@ -44,12 +44,12 @@ static inline void list_del(struct list *node)
 
 #define list_entry(link, type, member) container_of(link, type, member)
 #define list_first(head, type, member) list_entry((head)->next, type, member)
-#define list_for_each(it, head, member)                                                            \
-    for (it = list_entry((head)->next, __typeof__(*it), member); &it->member != (head);            \
+#define list_for_each(it, head, member)                                                 \
+    for (it = list_entry((head)->next, __typeof__(*it), member); &it->member != (head); \
          it = list_entry(it->member.next, __typeof__(*it), member))
 // The current element may be removed or freed in the body.
-#define list_for_each_safe(it, tmp, head, member)                                                  \
-    for (it = list_entry((head)->next, __typeof__(*it), member),                                   \
-        tmp = list_entry(it->member.next, __typeof__(*it), member);                                \
-         &it->member != (head);                                                                    \
+#define list_for_each_safe(it, tmp, head, member)                   \
+    for (it = list_entry((head)->next, __typeof__(*it), member),    \
+        tmp = list_entry(it->member.next, __typeof__(*it), member); \
+         &it->member != (head);                                     \
          it = tmp, tmp = list_entry(it->member.next, __typeof__(*it), member))

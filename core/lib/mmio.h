@@ -31,7 +31,10 @@ static inline uint8_t mmio_read8(mmio_t b, size_t off) { return arch_mmio_read8(
 static inline uint16_t mmio_read16(mmio_t b, size_t off) { return arch_mmio_read16(b.addr + off); }
 static inline uint32_t mmio_read32(mmio_t b, size_t off) { return arch_mmio_read32(b.addr + off); }
 static inline uint64_t mmio_read64(mmio_t b, size_t off) { return arch_mmio_read64(b.addr + off); }
-static inline void mmio_write8(mmio_t b, size_t off, uint8_t v) { arch_mmio_write8(b.addr + off, v); }
+static inline void mmio_write8(mmio_t b, size_t off, uint8_t v)
+{
+    arch_mmio_write8(b.addr + off, v);
+}
 static inline void mmio_write16(mmio_t b, size_t off, uint16_t v)
 {
     arch_mmio_write16(b.addr + off, v);

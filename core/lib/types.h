@@ -54,7 +54,7 @@ typedef uint64_t paddr_t;
 // gathered by the linker script between __start_table_<name> and __stop_table_<name>.
 #define TABLE_ENTRY(name) __attribute__((used, retain, section("table_" #name)))
 #define TABLE_DECLARE(type, name) extern const type __start_table_##name[], __stop_table_##name[]
-#define TABLE_FOREACH(type, it, name)                                                              \
+#define TABLE_FOREACH(type, it, name) \
     for (const type *it = __start_table_##name; it < __stop_table_##name; it++)
 
 // Integers in a stated byte order: one-member structs, so that mixing them does not compile.

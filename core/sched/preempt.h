@@ -10,11 +10,11 @@
 
 #include "mm/percpu.h"
 
-#define PREEMPT_ONE 1u         // nested preempt_disable()
+#define PREEMPT_ONE 1u // nested preempt_disable()
 #define PREEMPT_MASK 0xffu
-#define SOFTIRQ_ONE 0x100u     // softirq running, or nested softirq_disable()
+#define SOFTIRQ_ONE 0x100u // softirq running, or nested softirq_disable()
 #define SOFTIRQ_MASK 0xff00u
-#define HARDIRQ_ONE 0x10000u   // nested interrupt
+#define HARDIRQ_ONE 0x10000u // nested interrupt
 #define HARDIRQ_MASK 0xff0000u
 
 struct cpu_context {
@@ -30,13 +30,14 @@ static inline void preempt_disable(void)
     atomic_signal_fence(memory_order_seq_cst);
 }
 
-void preempt_check(void);  // slow path: switches when the count is 0 and interrupts are on
+void preempt_check(void); // slow path: switches when the count is 0 and interrupts are on
 
 static inline void preempt_enable(void)
 {
     atomic_signal_fence(memory_order_seq_cst);
     struct cpu_context *ctx = this_cpu_ptr(cpu_context);
     ctx->preempt_count -= PREEMPT_ONE;
+    atomic_signal_fence(memory_order_seq_cst); // the flag is read after the count fell
     if (unlikely(ctx->need_resched))
         preempt_check();
 }

@@ -116,10 +116,15 @@ void sched_idle_loop(void)
 {
     for (;;) {
         arch_irq_disable();
-        if (!this_cpu(cpu_context).need_resched)
+        struct cpu_context *ctx = this_cpu_ptr(cpu_context);
+        if (!ctx->need_resched && !ctx->softirq_pending)
             platform_cpu_idle();
         arch_irq_enable(); // the interrupt is taken here; its exit switches if a thread woke
-        if (this_cpu(cpu_context).need_resched)
+        if (unlikely(ctx->softirq_pending)) { // raised where no interrupt exit follows
+            softirq_disable();
+            softirq_enable();
+        }
+        if (ctx->need_resched)
             preempt_check();
     }
 }

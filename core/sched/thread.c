@@ -13,7 +13,7 @@
 #include "mm/slab.h"
 #include "mm/vmalloc.h"
 
-#define STACK_MIN KIB(4)
+#define STACK_MIN KIB(16) // softirqs, the fast path among them, may run on any thread's stack
 #define STACK_MAX MIB(16)
 
 static struct thread idle_thread;
@@ -116,14 +116,17 @@ void thread_yield(void) { schedule(); }
 void thread_sleep_ns(uint64_t ns)
 {
     struct wait_queue queue = WAIT_QUEUE_INIT(queue);
-    (void)wait_event_deadline(&queue, false, clock_monotonic_ns() + ns);
+    uint64_t deadline_ns;
+    if (__builtin_add_overflow(clock_monotonic_ns(), ns, &deadline_ns))
+        deadline_ns = UINT64_MAX;
+    (void)wait_event_deadline(&queue, false, deadline_ns);
 }
 
 void thread_for_each(void (*visit)(const struct thread *thread, void *arg), void *arg)
 {
     struct thread *thread;
     irq_flags_t flags = spin_lock_irqsave(&all_lock);
-    list_for_each(thread, &all_threads, all_link)
+    list_for_each (thread, &all_threads, all_link)
         visit(thread, arg);
     spin_unlock_irqrestore(&all_lock, flags);
 }

@@ -14,15 +14,14 @@
 enum thread_state { THREAD_READY, THREAD_RUNNING, THREAD_BLOCKED, THREAD_DEAD };
 
 struct sched_class;
-struct waiter;
 
 struct thread {
     struct thread_context context; // first: the switch code takes its address
     enum thread_state state;       // guarded by the run queue's lock
     const struct sched_class *class;
-    struct list run_link;          // on the run queue while READY
-    struct list all_link;          // on the list of all threads
-    uint64_t slice_end_ns;         // time slice of the round-robin class
+    struct list run_link;  // on the run queue while READY
+    struct list all_link;  // on the list of all threads
+    uint64_t slice_end_ns; // time slice of the round-robin class
     uint64_t runtime_ns, started_ns, switches;
     char name[THREAD_NAME_MAX];
     void *stack;
@@ -31,15 +30,14 @@ struct thread {
     void *arg;
     int exit_code;
     bool detached, exited;
-    struct waiter *wait_link;      // the wait queue entry it sleeps on, or NULL
-    void *posix;                   // core/posix: struct _reent and thread-specific data
+    void *posix; // core/posix: struct _reent and thread-specific data
     void (*posix_free)(void *posix);
     uint32_t id;
 };
 
 struct thread_options {
-    const char *name;        // copied, truncated
-    size_t stack_bytes;      // 0: THREAD_STACK_DEFAULT
+    const char *name;   // copied, truncated
+    size_t stack_bytes; // 0: THREAD_STACK_DEFAULT
     bool detached;
 };
 

@@ -26,7 +26,8 @@ int mutex_trylock(struct mutex *mutex)
 
 bool mutex_is_mine(struct mutex *mutex)
 {
-    return atomic_load_explicit(&mutex->owner, memory_order_relaxed) == thread_current();
+    // Acquire: pairs with the release of mutex_unlock when the mutex was handed over.
+    return atomic_load_explicit(&mutex->owner, memory_order_acquire) == thread_current();
 }
 
 void mutex_lock(struct mutex *mutex)

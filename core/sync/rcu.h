@@ -24,10 +24,10 @@ static inline void rcu_read_unlock(void) { preempt_enable(); }
 // Loads a published pointer; the address dependency orders what is read through it after it.
 #define rcu_dereference(p) (*(volatile __typeof__(p) *)&(p))
 // Publishes: all stores before are visible to whoever dereferences the pointer.
-#define rcu_assign_pointer(p, v)                                                                   \
-    do {                                                                                           \
-        atomic_thread_fence(memory_order_release); /* pairs with rcu_dereference's dependency */   \
-        *(volatile __typeof__(p) *)&(p) = (v);                                                     \
+#define rcu_assign_pointer(p, v)                                                                 \
+    do {                                                                                         \
+        atomic_thread_fence(memory_order_release); /* pairs with rcu_dereference's dependency */ \
+        *(volatile __typeof__(p) *)&(p) = (v);                                                   \
     } while (0)
 
 // Calls func(head) after a grace period, in a thread with softirqs disabled. Any context.

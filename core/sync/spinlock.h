@@ -65,7 +65,8 @@ static inline void spin_unlock_bh(struct spinlock *lock)
 }
 
 // A preemption that became due inside is caught up with when interrupts come back.
-static inline __attribute__((warn_unused_result)) irq_flags_t spin_lock_irqsave(struct spinlock *lock)
+static inline __attribute__((warn_unused_result)) irq_flags_t
+spin_lock_irqsave(struct spinlock *lock)
 {
     irq_flags_t flags = arch_irq_save();
     spin_lock_raw(lock);

@@ -20,10 +20,9 @@ void wait_prepare(struct wait_queue *queue, struct waiter *waiter)
 {
     irq_flags_t flags = spin_lock_irqsave(&queue->lock);
     struct thread *self = thread_current();
-    if (self->wait_link != waiter) {
+    if (!waiter->thread) {
         waiter->thread = self;
         list_add_tail(&queue->waiters, &waiter->link);
-        self->wait_link = waiter;
     }
     sched_mark_blocked(self);
     spin_unlock_irqrestore(&queue->lock, flags);
@@ -34,7 +33,6 @@ void wait_finish(struct wait_queue *queue, struct waiter *waiter)
     irq_flags_t flags = spin_lock_irqsave(&queue->lock);
     sched_unmark_blocked(waiter->thread);
     list_del(&waiter->link);
-    waiter->thread->wait_link = NULL;
     spin_unlock_irqrestore(&queue->lock, flags);
 }
 
@@ -47,8 +45,9 @@ struct sleep_timer {
 static void sleep_expired(struct timer *timer)
 {
     struct sleep_timer *sleep = container_of(timer, struct sleep_timer, timer);
+    struct thread *thread = sleep->thread; // read first: the frame goes once `expired` is seen
     atomic_store_explicit(&sleep->expired, true, memory_order_release);
-    thread_wake(sleep->thread);
+    thread_wake(thread);
 }
 
 int wait_sleep(uint64_t deadline_ns)
@@ -70,8 +69,7 @@ static void wake_some(struct wait_queue *queue, bool all)
 {
     struct waiter *waiter;
     irq_flags_t flags = spin_lock_irqsave(&queue->lock);
-    list_for_each(waiter, &queue->waiters, link)
-    {
+    list_for_each (waiter, &queue->waiters, link) {
         bool was_asleep = thread_wake(waiter->thread);
         if (was_asleep && !all)
             break;

@@ -8,6 +8,7 @@
 
 struct clockevent {
     const char *name;
+    uint64_t max_counts; // how far ahead it can be set: UINT64_MAX, or less for a narrow compare
     // Arms the CPU's timer to fire at or after counter value `when` (never early; a value in the
     // past fires at once). Interrupts off.
     void (*set)(uint64_t when);

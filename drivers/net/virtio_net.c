@@ -99,7 +99,8 @@ struct virtio_net {
     struct virtio_device *vdev;
     struct timer starved; // runs while the receive queue waits for buffers
     struct virtio_net *next;
-    int irq; // with our handler on it; 0 before the first start
+    unsigned most; // the MTU that buffers are made for; port.mtu may be less
+    int irq;       // with our handler on it; 0 before the first start
 };
 
 static struct virtio_net *nets; // all, newest first; changed at boot only
@@ -187,7 +188,8 @@ static void starved_again(struct timer *timer)
 
 // ---- Start and stop --------------------------------------------------------------------------
 
-// The MTU that the device advises, 0 when it does not or when no port could have it.
+// The MTU that the device advises, 0 when it does not or when no port could have it. The port
+// starts with it (probe), a configuration may ask for less.
 static unsigned offered_mtu(const struct virtio_net *net)
 {
     if (!(virtio_offered(net->vdev) >> F_MTU & 1))
@@ -212,15 +214,15 @@ static int set_up_queues(struct virtio_net *net)
 // drops what arrives in between, as it did before.
 static void go_live(struct virtio_net *net)
 {
-    unsigned mtu = net->port.mtu;
     net->rx.csum = virtio_has(net->vdev, F_GUEST_CSUM);
     net->tx.csum = virtio_has(net->vdev, F_CSUM);
-    net->port.features = (net->tx.csum ? PORT_TX_CSUM : 0) | (net->rx.csum ? 0 : PORT_RX_WHOLE);
+    net->port.features = (net->port.features & PORT_HOST_ONLY) | (net->tx.csum ? PORT_TX_CSUM : 0) |
+                         (net->rx.csum ? 0 : PORT_RX_WHOLE);
     pci_enable(net->vdev->pci, PCI_COMMAND_MASTER);
     virtio_driver_ok(net->vdev);
     softirq_disable(); // the pool's rule
     vnet_tx_start(&net->tx);
-    vnet_rx_start(&net->rx, MAX(mtu, MTU_DEFAULT) + FRAME_OVERHEAD);
+    vnet_rx_start(&net->rx, MAX(net->most, MTU_DEFAULT) + FRAME_OVERHEAD);
     softirq_enable();
     port_link_change(&net->port, link_is_up(net));
 }
@@ -241,7 +243,8 @@ static int start(struct port *port)
         return err;
     virtio_acknowledge(net->vdev);
     unsigned mtu = offered_mtu(net);
-    port->mtu = (uint16_t)(mtu ? mtu : MTU_DEFAULT);
+    net->most = mtu ? mtu : MTU_DEFAULT;
+    port->mtu = (uint16_t)MIN(port->mtu, net->most);
     err = virtio_negotiate(net->vdev, features, ARRAY_SIZE(features), mtu ? 0 : BIT64(F_MTU));
     if (!err)
         err = set_up_queues(net);
@@ -317,6 +320,7 @@ static int probe(struct virtio_device *vdev)
         kfree(net);
         return err;
     }
+    net->port.mtu = (uint16_t)(offered_mtu(net) ? offered_mtu(net) : MTU_DEFAULT);
     net->next = nets;
     nets = net;
     return 0;

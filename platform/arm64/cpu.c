@@ -21,11 +21,11 @@ void platform_halt(void)
 }
 
 static const struct {
-    uint16_t part; // implementer in the upper byte's place: only Arm Ltd. parts are named
+    uint16_t part; // of implementer 0x41, Arm Ltd.: others are printed as numbers
     const char *name;
 } parts[] = {
-    {0xd03, "Cortex-A53"}, {0xd04, "Cortex-A35"}, {0xd05, "Cortex-A55"}, {0xd07, "Cortex-A57"},
-    {0xd08, "Cortex-A72"}, {0xd0b, "Cortex-A76"}, {0xd0c, "Neoverse-N1"}, {0xd40, "Neoverse-V1"},
+    {0xd03, "Cortex-A53"},  {0xd04, "Cortex-A35"},  {0xd05, "Cortex-A55"},  {0xd07, "Cortex-A57"},
+    {0xd08, "Cortex-A72"},  {0xd0b, "Cortex-A76"},  {0xd0c, "Neoverse-N1"}, {0xd40, "Neoverse-V1"},
     {0xd47, "Cortex-A710"}, {0xd49, "Neoverse-N2"},
 };
 
@@ -50,10 +50,7 @@ uint64_t platform_counter_hz(void) { return ARCH_READ_SYSREG(cntfrq_el0) & 0xfff
 
 int platform_init(void) { return psci_init(); }
 
-static uintptr_t dcache_line(void)
-{
-    return 4UL << ((ARCH_READ_SYSREG(ctr_el0) >> 16) & 0xf);
-}
+static uintptr_t dcache_line(void) { return 4UL << ((ARCH_READ_SYSREG(ctr_el0) >> 16) & 0xf); }
 
 void platform_cache_clean(const void *mem, size_t bytes)
 {

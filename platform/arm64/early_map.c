@@ -11,11 +11,12 @@
 #include "arch/layout.h"
 #include "arch/pagetable.h"
 #include "core/lib/types.h"
-#include "mm/gfp.h"
 
+#define PAGE_SHIFT 12
+#define PAGE_SIZE (1UL << PAGE_SHIFT)
 #define BLOCK_BYTES (1ULL << 21)
 #define ENTRIES 512
-#define IMAGE_TABLES_MAX 4 // 8 MiB of image
+#define IMAGE_TABLES_MAX 1        // 2 MiB of image; the linker script holds it to that
 #define FDT_MAX_BYTES BLOCK_BYTES // booting.rst
 
 typedef uint64_t table_t[ENTRIES];
@@ -112,6 +113,9 @@ static uint32_t be32_at(paddr_t pa)
 static struct early_fdt map_fdt(paddr_t fdt)
 {
     struct early_fdt none = {0, 0};
+    // The loader need not have cleaned the tree to memory, where we read while the caches are off.
+    if (fdt)
+        __asm__ volatile("dc civac, %0\n\tdsb sy" : : "r"(fdt) : "memory");
     if (!fdt || !IS_ALIGNED(fdt, 8) || be32_at(fdt) != 0xd00dfeed)
         return none;
     uint64_t bytes = be32_at(fdt + 4);
@@ -129,7 +133,8 @@ static void invalidate_tables(void)
     uint64_t ctr = ARCH_READ_SYSREG(ctr_el0);
     uintptr_t line = 4UL << ((ctr >> 16) & 0xf);
     __asm__ volatile("dsb sy" ::: "memory");
-    for (uintptr_t p = (uintptr_t)__early_tables_start; p < (uintptr_t)__early_tables_end; p += line)
+    for (uintptr_t p = (uintptr_t)__early_tables_start; p < (uintptr_t)__early_tables_end;
+         p += line)
         __asm__ volatile("dc ivac, %0" : : "r"(p) : "memory");
     __asm__ volatile("dsb sy" ::: "memory");
 }

@@ -3,8 +3,7 @@
 // Decodes synchronous exceptions and SErrors (Arm ARM D24.2.40, ESR_EL1) into struct fault, and
 // gives FP/SIMD to a thread at its first use.
 
-#include "core/debug/log.h"
-#include "core/sched/thread.h"
+#include "core/lib/fmt.h"
 #include "platform/arm64/internal.h"
 #include "platform/platform.h"
 
@@ -61,15 +60,8 @@ static const char *abort_cause(uint64_t esr, bool fetch)
     }
     if (ESR_FSC(esr) == FSC_ALIGNMENT)
         return write ? "misaligned write" : "misaligned read";
-    return fetch ? "external abort on fetch" : (write ? "external abort on write"
-                                                      : "external abort on read");
-}
-
-// A thread's stack ends in an unmapped page; an access within it is an overflow.
-static bool below_stack(uintptr_t address, const struct thread *thread)
-{
-    uintptr_t stack = thread ? (uintptr_t)thread->stack : 0;
-    return stack && address < stack && stack - address <= 4096;
+    return fetch ? "external abort on fetch"
+                 : (write ? "external abort on write" : "external abort on read");
 }
 
 static void describe_abort(struct fault *fault, uint64_t esr, bool fetch)
@@ -80,16 +72,12 @@ static void describe_abort(struct fault *fault, uint64_t esr, bool fetch)
     fault->address = ARCH_READ_SYSREG(far_el1);
     if (ESR_FSC(esr) == FSC_ALIGNMENT)
         fault->kind = FAULT_ALIGNMENT;
-    if (!fetch && below_stack(fault->address, thread_current())) {
-        fault->kind = FAULT_STACK;
-        fault->cause = "stack overflow";
-    }
 }
 
 static void describe(struct fault *fault, uint64_t esr, uintptr_t pc)
 {
-    *fault = (struct fault){.kind = FAULT_MACHINE, .cause = "unexpected exception", .pc = pc,
-                            .syndrome = esr};
+    *fault = (struct fault){
+        .kind = FAULT_MACHINE, .cause = "unexpected exception", .pc = pc, .syndrome = esr};
     unsigned ec = ESR_EC(esr);
     if (ec == EC_DATA || ec == EC_FETCH)
         return describe_abort(fault, esr, ec == EC_FETCH);
@@ -119,15 +107,20 @@ void arm64_fatal_fault(struct trap_frame *frame)
     platform_halt();
 }
 
-void platform_print_frame(const struct trap_frame *frame)
+bool platform_format_frame(const struct trap_frame *frame, unsigned line, char *buf, size_t size)
 {
-    for (int i = 0; i < 28; i += 4)
-        log_err("x%-2d %016llx  x%-2d %016llx  x%-2d %016llx  x%-2d %016llx", i,
-                (unsigned long long)frame->x[i], i + 1, (unsigned long long)frame->x[i + 1], i + 2,
-                (unsigned long long)frame->x[i + 2], i + 3, (unsigned long long)frame->x[i + 3]);
-    log_err("x28 %016llx  x29 %016llx  x30 %016llx  sp  %016llx", (unsigned long long)frame->x[28],
-            (unsigned long long)frame->x[29], (unsigned long long)frame->x[30],
-            (unsigned long long)frame->sp);
-    log_err("pc  %016llx  pstate %08llx", (unsigned long long)frame->pc,
-            (unsigned long long)frame->pstate);
+    const uint64_t *x = frame->x;
+    unsigned i = line * 4;
+    if (i < 28)
+        fmt_snprint(buf, size, "x%-2u %016llx  x%-2u %016llx  x%-2u %016llx  x%-2u %016llx", i,
+                    (unsigned long long)x[i], i + 1, (unsigned long long)x[i + 1], i + 2,
+                    (unsigned long long)x[i + 2], i + 3, (unsigned long long)x[i + 3]);
+    else if (i == 28)
+        fmt_snprint(buf, size, "x28 %016llx  x29 %016llx  x30 %016llx  sp  %016llx",
+                    (unsigned long long)x[28], (unsigned long long)x[29], (unsigned long long)x[30],
+                    (unsigned long long)frame->sp);
+    else if (i == 32)
+        fmt_snprint(buf, size, "pc  %016llx  pstate %08llx", (unsigned long long)frame->pc,
+                    (unsigned long long)frame->pstate);
+    return i <= 32;
 }

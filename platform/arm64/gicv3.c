@@ -19,8 +19,8 @@
 #define GICR_TYPER_LAST (1u << 4)
 #define GICR_TYPER_VLPIS (1u << 1)
 #define GICR_WAKER 0x0014
-#define GICR_WAKER_SLEEP (1u << 1)
-#define GICR_WAKER_ASLEEP (1u << 2)
+#define GICR_WAKER_PROCESSOR_SLEEP (1u << 1)
+#define GICR_WAKER_CHILDREN_ASLEEP (1u << 2)
 #define GICR_SGI_FRAME 0x10000
 #define GICR_FRAME_BYTES 0x10000
 
@@ -31,6 +31,7 @@
 #define ICC_BPR1_EL1 S3_0_C12_C12_3
 #define ICC_CTLR_EL1 S3_0_C12_C12_4
 #define ICC_SRE_EL1 S3_0_C12_C12_5
+#define ICC_AP1R0_EL1 S3_0_C12_C9_0
 #define ICC_IGRPEN1_EL1 S3_0_C12_C12_7
 #define READ_ICC(name) READ_ICC_(name)
 #define READ_ICC_(name) ARCH_READ_SYSREG(name)
@@ -52,6 +53,11 @@ static void gicv3_mask(struct irq_domain *domain, uint32_t hwirq)
 {
     (void)domain;
     mmio_write32(line_base(hwirq), GICD_ICENABLER + hwirq / 32 * 4, 1u << (hwirq % 32));
+    // Until the write has taken effect the line may still be delivered.
+    if (hwirq < GIC_SPI_FIRST)
+        (void)gic_wait_clear(gic.redist, GICR_CTLR, GICR_CTLR_RWP);
+    else
+        (void)gic_wait_clear(gic.dist, GICD_CTLR, GICD_CTLR_RWP);
 }
 
 static void gicv3_unmask(struct irq_domain *domain, uint32_t hwirq)
@@ -141,8 +147,8 @@ static int find_redistributor(const struct dt_node *node)
 static int wake_redistributor(void)
 {
     uint32_t waker = mmio_read32(gic.redist, GICR_WAKER);
-    mmio_write32(gic.redist, GICR_WAKER, waker & ~GICR_WAKER_SLEEP);
-    int err = gic_wait_clear(gic.redist, GICR_WAKER, GICR_WAKER_ASLEEP);
+    mmio_write32(gic.redist, GICR_WAKER, waker & ~GICR_WAKER_PROCESSOR_SLEEP);
+    int err = gic_wait_clear(gic.redist, GICR_WAKER, GICR_WAKER_CHILDREN_ASLEEP);
     if (err)
         return err;
     gic_reset_lines(mmio_offset(gic.redist, GICR_SGI_FRAME), 0, 32, ~0u);
@@ -154,7 +160,9 @@ static int start_cpu_interface(void)
     WRITE_ICC(ICC_SRE_EL1, READ_ICC(ICC_SRE_EL1) | 1);
     __asm__ volatile("isb" ::: "memory");
     if (!(READ_ICC(ICC_SRE_EL1) & 1))
-        return -ENODEV; // a hypervisor keeps the registers from us
+        return -ENODEV;          // a hypervisor keeps the registers from us
+    WRITE_ICC(ICC_AP1R0_EL1, 0); // a priority left active by firmware would block all others
+    __asm__ volatile("isb" ::: "memory");
     WRITE_ICC(ICC_PMR_EL1, 0xff);
     WRITE_ICC(ICC_BPR1_EL1, 0);
     WRITE_ICC(ICC_CTLR_EL1, 0); // one EOI write drops priority and deactivates
@@ -188,8 +196,11 @@ static int gicv3_init(const struct dt_node *node)
     if ((err = start_distributor(lines)) || (err = find_redistributor(node)) ||
         (err = wake_redistributor()) || (err = start_cpu_interface()))
         return err;
-    gic.domain = (struct irq_domain){.chip = &gicv3_chip, .node = node, .cells = 3,
-                                     .hwirq_count = lines, .translate = gic_translate};
+    gic.domain = (struct irq_domain){.chip = &gicv3_chip,
+                                     .node = node,
+                                     .cells = 3,
+                                     .hwirq_count = lines,
+                                     .translate = gic_translate};
     irq_set_root(gicv3_handle);
     return irq_domain_add(&gic.domain);
 }

@@ -7,7 +7,7 @@
 // Threads run on SP_EL0 (SPSel = 0), interrupts and faults on SP_EL1, so a thread's overflowed
 // stack never hurts the report of the fault.
 
-#include "arch/asm.h"
+#include "arch/asm.inc"
 #include "arch/layout.h"
 
     .section .head.text, "ax", %progbits
@@ -50,8 +50,9 @@ at_el1:
     mov     sp, x0
     mov     x0, x20
     bl      early_map               // x0: device tree address as mapped, x1: its bytes
-    mov     x20, x0
-    mov     x21, x1
+    mov     x23, x20                // device tree: physical,
+    mov     x20, x0                 // as mapped,
+    mov     x21, x1                 // and its bytes
 
     // Translation on: the identity tables in TTBR0 carry us over the switch.
     ADDRESS x1, early_identity_root
@@ -93,6 +94,8 @@ at_link_address:
     ADDRESS x0, irq_stack_top
     mov     sp, x0
     msr     spsel, #0
+    isb
+    msr     daifclr, #4             // SErrors have a vector now
     ADDRESS x0, boot_stack_top
     mov     sp, x0
 
@@ -108,6 +111,7 @@ at_link_address:
     str     x0, [x1]
     mov     x0, x20
     mov     x1, x21
+    mov     x2, x23
     mov     x29, xzr
     mov     x30, xzr
     bl      kernel_start
@@ -125,11 +129,23 @@ refuse_el3:
 leave_el2:
     mov     x0, #(1 << 31)          // HCR_EL2.RW: EL1 is AArch64, nothing trapped
     msr     hcr_el2, x0
-    mov     x0, #3                  // EL1 may use the physical counter and timer
+    isb                             // E2H decides the layout of what follows
+    mrs     x0, hcr_el2
+    ldr     x2, =SCTLR_EL1_OFF
+    tbz     x0, #34, 1f             // E2H stays set where FEAT_E2H0 is missing
+    mov     x0, #((3 << 10) | 3)    // EL1 may use the physical counter and timer
     msr     cnthctl_el2, x0
-    msr     cntvoff_el2, xzr
-    mov     x0, #0x33ff             // no FP, SVE or trace-register traps
+    mov     x0, #(3 << 20)          // no FP traps
+    orr     x0, x0, #(3 << 16)      // no SVE traps
     msr     cptr_el2, x0
+    msr     S3_5_C1_C0_0, x2        // SCTLR_EL12
+    b       2f
+1:  mov     x0, #3                  // EL1 may use the physical counter and timer
+    msr     cnthctl_el2, x0
+    mov     x0, #0x32ff             // RES1 bits only: no FP, SVE or trace-register traps
+    msr     cptr_el2, x0
+    msr     sctlr_el1, x2
+2:  msr     cntvoff_el2, xzr
     msr     hstr_el2, xzr
     msr     vttbr_el2, xzr
     mrs     x0, mdcr_el2
@@ -141,24 +157,24 @@ leave_el2:
     msr     vmpidr_el2, x0
     mrs     x0, id_aa64mmfr0_el1
     ubfx    x0, x0, #56, #4         // fine-grained traps, where they exist: none
-    cbz     x0, 1f
+    cbz     x0, 3f
     msr     S3_4_C1_C1_4, xzr       // HFGRTR_EL2
     msr     S3_4_C1_C1_5, xzr       // HFGWTR_EL2
     msr     S3_4_C1_C1_6, xzr       // HFGITR_EL2
     msr     S3_4_C3_C1_4, xzr       // HDFGRTR_EL2
     msr     S3_4_C3_C1_5, xzr       // HDFGWTR_EL2
-1:  mrs     x0, id_aa64pfr0_el1
+3:  mrs     x0, id_aa64pfr0_el1
     ubfx    x0, x0, #24, #4         // GIC system registers
-    cbz     x0, 2f
+    cbz     x0, 4f
     mrs     x0, S3_4_C12_C9_5       // ICC_SRE_EL2: SRE and Enable
     orr     x0, x0, #1
     orr     x0, x0, #8
     msr     S3_4_C12_C9_5, x0
     isb
+    mrs     x0, S3_4_C12_C9_5
+    tbz     x0, #0, 4f              // a GICv3 that only plays a GICv2
     msr     S3_4_C12_C11_0, xzr     // ICH_HCR_EL2
-2:  ldr     x0, =SCTLR_EL1_OFF
-    msr     sctlr_el1, x0
-    mov     x0, #SPSR_EL1H_MASKED
+4:  mov     x0, #SPSR_EL1H_MASKED
     msr     spsr_el2, x0
     msr     elr_el2, x30
     eret

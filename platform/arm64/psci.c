@@ -3,7 +3,6 @@
 // PSCI (Arm DEN0022): power off and reset through the hypervisor (hvc) or firmware (smc), as the
 // device tree's psci node says.
 
-#include "core/debug/log.h"
 #include "core/lib/dt.h"
 #include "platform/arm64/internal.h"
 #include "platform/platform.h"
@@ -39,14 +38,14 @@ static long psci_call(uint32_t function)
         __asm__ volatile("hvc #0"
                          : "+r"(x0)
                          :
-                         : "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12",
-                           "x13", "x14", "x15", "x16", "x17", "memory");
+                         : "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11",
+                           "x12", "x13", "x14", "x15", "x16", "x17", "memory");
     else
         __asm__ volatile("smc #0"
                          : "+r"(x0)
                          :
-                         : "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12",
-                           "x13", "x14", "x15", "x16", "x17", "memory");
+                         : "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11",
+                           "x12", "x13", "x14", "x15", "x16", "x17", "memory");
     return (long)x0;
 }
 
@@ -54,7 +53,7 @@ static int psci_system(uint32_t function)
 {
     if (conduit == CONDUIT_NONE)
         return -ENODEV;
-    log_err("psci: call 0x%x returned %ld", function, psci_call(function));
+    (void)psci_call(function); // does not return if it works
     return -EIO;
 }
 

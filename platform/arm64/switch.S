@@ -3,7 +3,7 @@
 // Context switch and FP/SIMD state. Offsets are those of struct thread_context and struct fp_state
 // in arch/thread.h. This is the only file of the kernel that touches vector registers.
 
-#include "arch/asm.h"
+#include "arch/asm.inc"
 
 // void arm64_switch(struct thread_context *prev, struct thread_context *next)
 FUNCTION arm64_switch

@@ -3,11 +3,15 @@
 // Thread contexts: preparation, switch with FP/SIMD state, and unwinding by frame records
 // (AAPCS64 6.4.6: x29 points at the saved x29, x30 pair).
 
-#include "core/sched/thread.h"
-#include "mm/gfp.h"
+#include "mm/percpu.h"
 #include "platform/arm64/internal.h"
+#include "platform/platform.h"
 
+#define STACK_GUARD_BYTES 4096 // stacks.S
 #define CPACR_FPEN (3UL << 20)
+
+// The running thread's context, for the first use of FP; NULL before there are threads.
+static DEFINE_PERCPU(struct thread_context *, current_context);
 
 static void fp_access(bool on)
 {
@@ -26,25 +30,29 @@ void platform_thread_init(struct thread_context *ctx, void *stack_top, void (*en
     ctx->fp_used = 0;
 }
 
-void platform_thread_adopt(struct thread_context *ctx) { ctx->fp_used = 0; }
+void platform_thread_adopt(struct thread_context *ctx)
+{
+    ctx->fp_used = 0;
+    this_cpu(current_context) = ctx;
+}
 
 extern char boot_stack_guard[], boot_stack_top[];
 
 void platform_boot_stack(void **lowest, size_t *bytes)
 {
-    *lowest = boot_stack_guard + PAGE_SIZE;
-    *bytes = boot_stack_top - boot_stack_guard - PAGE_SIZE;
+    *lowest = boot_stack_guard + STACK_GUARD_BYTES;
+    *bytes = boot_stack_top - boot_stack_guard - STACK_GUARD_BYTES;
 }
 
 bool arm64_fp_first_use(void)
 {
-    struct thread *thread = thread_current();
-    if (!thread || thread->context.fp_used)
+    struct thread_context *ctx = this_cpu(current_context);
+    if (!ctx || ctx->fp_used)
         return false;
-    thread->context.fp_used = 1;
+    ctx->fp_used = 1;
     fp_access(true);
-    thread->context.fp = (struct fp_state){0};
-    fp_state_restore(&thread->context.fp);
+    ctx->fp = (struct fp_state){0};
+    fp_state_restore(&ctx->fp);
     return true;
 }
 
@@ -58,26 +66,27 @@ void platform_thread_switch(struct thread_context *prev, struct thread_context *
     } else if (prev->fp_used) {
         fp_access(false);
     }
+    this_cpu(current_context) = next;
     arm64_switch(prev, next);
 }
 
 void platform_unwind_here(struct unwind_cursor *cursor)
 {
     // Our own record goes with our return: start from the caller's.
-    cursor->fp = *(const uintptr_t *)__builtin_frame_address(0);
-    cursor->pc = (uintptr_t)__builtin_return_address(0);
+    const uintptr_t *record = __builtin_frame_address(0);
+    *cursor = (struct unwind_cursor){.pc = record[1] - 4, .sp = record[0], .fp = record[0]};
 }
 
 void platform_unwind_frame(struct unwind_cursor *cursor, const struct trap_frame *frame)
 {
-    cursor->fp = frame->x[29];
-    cursor->pc = frame->pc;
+    *cursor = (struct unwind_cursor){
+        .pc = frame->pc, .sp = frame->sp, .fp = frame->x[29], .ra = frame->x[30] - 4};
 }
 
 void platform_unwind_context(struct unwind_cursor *cursor, const struct thread_context *ctx)
 {
-    cursor->fp = ctx->x19_x30[10];
-    cursor->pc = ctx->x19_x30[11];
+    *cursor =
+        (struct unwind_cursor){.pc = ctx->x19_x30[11] - 4, .sp = ctx->sp, .fp = ctx->x19_x30[10]};
 }
 
 bool platform_unwind_step(struct unwind_cursor *cursor, uintptr_t stack_low, uintptr_t stack_high)
@@ -88,7 +97,9 @@ bool platform_unwind_step(struct unwind_cursor *cursor, uintptr_t stack_low, uin
     const uintptr_t *record = (const uintptr_t *)fp;
     if (!record[1] || (record[0] && record[0] <= fp))
         return false; // the chain ends, or does not grow towards the caller
+    cursor->sp = fp + 16;
     cursor->fp = record[0];
     cursor->pc = record[1] - 4; // the call, not the return address
+    cursor->ra = 0;
     return true;
 }

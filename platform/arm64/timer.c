@@ -22,6 +22,7 @@ static void timer_stop(void) { ARCH_WRITE_SYSREG(cntv_ctl_el0, 0); }
 
 static const struct clockevent generic_timer = {
     .name = "arm64 virtual timer",
+    .max_counts = UINT64_MAX,
     .set = timer_set,
     .stop = timer_stop,
 };

@@ -12,7 +12,7 @@
 // struct trap_frame in arch/thread.h: x0..x30, sp, pc, pstate. An interrupt's frame leaves out x20 to
 // x28: the C code keeps them, and so does the switch when the thread is preempted.
 
-#include "arch/asm.h"
+#include "arch/asm.inc"
 
 #define FRAME_BYTES 272
 #define FRAME_X30_SP 240
@@ -80,7 +80,7 @@ interrupt_of_thread:
     SAVE_RETURN_STATE
     mov     x19, x0
     bl      irq_dispatch
-    cbz     w0, 1f
+    tbz     w0, #0, 1f              // a bool: the other bits mean nothing
     msr     spsel, #0               // the thread's stack, below its frame
     mov     sp, x19
     bl      preempt_interrupted
@@ -103,7 +103,7 @@ interrupt_of_interrupt:
     add     sp, sp, #FRAME_BYTES
     RESTORE_AND_RETURN
 
-// Synchronous exceptions of a thread. x30's slot of the vector passes nothing; ESR tells all.
+// Synchronous exceptions of a thread: the first use of FP returns, the rest does not.
 fault_of_thread:
     sub     sp, sp, #FRAME_BYTES
     stp     x0, x1, [sp]

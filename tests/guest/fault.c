@@ -56,7 +56,7 @@ static void thread_overflow(void)
 {
     struct thread *thread;
     thread_create(&thread, overflow_in_thread, NULL,
-                  &(struct thread_options){.name = "deep", .stack_bytes = KIB(8)});
+                  &(struct thread_options){.name = "deep", .stack_bytes = KIB(16)});
     thread_join(thread, NULL);
 }
 

@@ -3,7 +3,8 @@
 // Tests that run inside the image. A test returns true, or reports the first wrong condition with
 // CHECK. The result lines on the serial line are read by tests/guest/run.py:
 //
-//     guest: pass NAME        guest: FAIL NAME: FILE:LINE: CONDITION        guest: N passed, N failed
+//     guest: pass NAME        guest: FAIL NAME: FILE:LINE: CONDITION        guest: N passed, N
+//     failed
 
 #pragma once
 
@@ -16,10 +17,10 @@ struct guest_test {
 
 // Logs the failed condition; returns false so that CHECK can return it.
 bool guest_failed(const char *file, int line, const char *condition);
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition))                                                                          \
-            return guest_failed(__FILE__, __LINE__, #condition);                                   \
+#define CHECK(condition)                                         \
+    do {                                                         \
+        if (!(condition))                                        \
+            return guest_failed(__FILE__, __LINE__, #condition); \
     } while (0)
 
 // Each file's tests, ended by a NULL name.

@@ -35,7 +35,8 @@ static bool buddy_exhaustion(void)
     // Descriptors and page tables of newly carved RAM stay: under 1 % of it.
     CHECK(after.free_bytes <= before.free_bytes);
     CHECK(before.free_bytes - after.free_bytes < before.total_bytes / 80);
-    // Merged again: with 16 MiB every largest block holds something that stays, smaller ones must do.
+    // Merged again: with 16 MiB every largest block holds something that stays, smaller ones must
+    // do.
     void *again = buddy_alloc(7, GFP_KERNEL);
     CHECK(again);
     buddy_free(again, 7);
@@ -107,10 +108,7 @@ static bool malloc_gives_back(void)
 }
 
 const struct guest_test memory_tests[] = {
-    {"kmalloc sizes", kmalloc_sizes},
-    {"buddy exhaustion and return", buddy_exhaustion},
-    {"vmalloc guards", vmalloc_guards},
-    {"image protection", image_protection},
-    {"malloc gives back", malloc_gives_back},
-    {NULL, NULL},
+    {"kmalloc sizes", kmalloc_sizes},         {"buddy exhaustion and return", buddy_exhaustion},
+    {"vmalloc guards", vmalloc_guards},       {"image protection", image_protection},
+    {"malloc gives back", malloc_gives_back}, {NULL, NULL},
 };

@@ -116,7 +116,7 @@ void mm_ram_fail_map_after(long count) { maps_left = count; }
 
 // ---- What the platform and pagetable.c do ----------------------------------------------------
 
-bool platform_boot_mapped(paddr_t pa, uint64_t len)
+bool linear_mapped(paddr_t pa, uint64_t len)
 {
     (void)pa, (void)len;
     return true;

@@ -445,6 +445,31 @@ static void test_egress_link_down(void **state)
     expect_forwarded(&p);
 }
 
+// Host-only: reachable itself, nothing goes through it, either way.
+static void test_host_only(void **state)
+{
+    struct sim_packet p;
+    (void)state;
+    resolve_host();
+    for (unsigned side = 0; side < 2; side++) {
+        sim_ports[side].features |= PORT_HOST_ONLY;
+        interface_port_changed(&sim_ports[side]);
+        sim_udp(&p, FAR_ADDR, 40);
+        sim_deliver(0, &p);
+        sim_expect_silence();
+        assert_int_equal(sim_drops(0, DROP_HOST_ONLY), side + 1);
+        sim_echo(&p, ETH0_ADDR, 40);
+        sim_deliver(0, &p);
+        assert_int_equal(sim_sent(0), 1);
+        sim_ports[side].features &= ~(uint32_t)PORT_HOST_ONLY;
+        interface_port_changed(&sim_ports[side]);
+        sim_clear();
+    }
+    sim_udp(&p, FAR_ADDR, 40);
+    sim_deliver(0, &p);
+    expect_forwarded(&p);
+}
+
 static void test_redirect(void **state)
 {
     struct sim_packet p;
@@ -816,6 +841,7 @@ int main(void)
         TEST(test_no_route),
         TEST(test_blackhole_and_reject),
         TEST(test_egress_link_down),
+        TEST(test_host_only),
         TEST(test_redirect),
         TEST(test_dont_fragment),
         TEST(test_fragmentation),

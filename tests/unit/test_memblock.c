@@ -16,10 +16,7 @@
 
 static paddr_t mapped_low, mapped_high;
 
-bool platform_boot_mapped(paddr_t pa, uint64_t len)
-{
-    return pa >= mapped_low && pa + len <= mapped_high;
-}
+bool linear_mapped(paddr_t pa, uint64_t len) { return pa >= mapped_low && pa + len <= mapped_high; }
 
 static int start(void **state)
 {
@@ -145,6 +142,8 @@ static void page_zero_is_no_answer(void **state)
 
 static void random_ranges(void **state)
 {
+    static int (*const changes[])(paddr_t, uint64_t) = {memblock_add, memblock_add,
+                                                        memblock_reserve, memblock_remove};
     uint64_t seed = 42;
     (void)state;
     for (unsigned round = 0; round < 300; round++) {
@@ -154,12 +153,9 @@ static void random_ranges(void **state)
             uint64_t random = mm_ram_random(&seed);
             unsigned first = random % PAGES, count = 1 + (random >> 16) % 40;
             count = MIN(count, PAGES - first);
-            bool add = random >> 40 & 1;
-            paddr_t base = first * PAGE_SIZE;
-            assert_int_equal(add ? memblock_add(base, count * PAGE_SIZE)
-                                 : memblock_reserve(base, count * PAGE_SIZE),
-                             0);
-            memset(add ? &ram[first] : &taken[first], true, count);
+            unsigned change = random >> 40 & 3;
+            assert_int_equal(changes[change](first * PAGE_SIZE, count * PAGE_SIZE), 0);
+            memset(change == 2 ? &taken[first] : &ram[first], change != 3, count);
         }
         paddr_t base = 0;
         uint64_t len;

@@ -118,7 +118,11 @@ static void speculate(void)
     }
 }
 
-void platform_pagetable_publish(void) { speculate(); }
+void platform_pagetable_publish(uintptr_t va, uint64_t len)
+{
+    (void)va, (void)len;
+    speculate();
+}
 
 void platform_tlb_invalidate(uintptr_t va, uint64_t len)
 {

@@ -50,7 +50,8 @@ static void device_set(uint64_t when)
 }
 static void device_stop(void) { device.armed = false; }
 
-static const struct clockevent event = {.name = "fake", .set = device_set, .stop = device_stop};
+static const struct clockevent event = {
+    .max_counts = UINT64_MAX, .name = "fake", .set = device_set, .stop = device_stop};
 
 static struct dt_node node_disabled = {.name = "timer-off"}, node_broken = {.name = "timer-bad"},
                       node_good = {.name = "timer"};

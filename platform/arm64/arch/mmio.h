@@ -8,22 +8,22 @@
 
 #include <stdint.h>
 
-#define ARCH_MMIO_SITE                                                                             \
-    "1: .pushsection .mmio.sites, \"\", %%progbits\n"                                              \
-    "   .quad 1b\n"                                                                                \
+#define ARCH_MMIO_SITE                                \
+    "1: .pushsection .mmio.sites, \"\", %%progbits\n" \
+    "   .quad 1b\n"                                   \
     "   .popsection\n   "
 
-#define ARCH_MMIO_READ(bits, type, insn)                                                           \
-    static inline type arch_mmio_read##bits(uintptr_t addr)                                        \
-    {                                                                                              \
-        type value;                                                                                \
-        __asm__ volatile(ARCH_MMIO_SITE insn ", [%1]" : "=r"(value) : "r"(addr) : "memory");       \
-        return value;                                                                              \
+#define ARCH_MMIO_READ(bits, type, insn)                                                     \
+    static inline type arch_mmio_read##bits(uintptr_t addr)                                  \
+    {                                                                                        \
+        type value;                                                                          \
+        __asm__ volatile(ARCH_MMIO_SITE insn ", [%1]" : "=r"(value) : "r"(addr) : "memory"); \
+        return value;                                                                        \
     }
-#define ARCH_MMIO_WRITE(bits, type, insn)                                                          \
-    static inline void arch_mmio_write##bits(uintptr_t addr, type value)                           \
-    {                                                                                              \
-        __asm__ volatile(ARCH_MMIO_SITE insn ", [%1]" : : "rZ"(value), "r"(addr) : "memory");      \
+#define ARCH_MMIO_WRITE(bits, type, insn)                                                     \
+    static inline void arch_mmio_write##bits(uintptr_t addr, type value)                      \
+    {                                                                                         \
+        __asm__ volatile(ARCH_MMIO_SITE insn ", [%1]" : : "rZ"(value), "r"(addr) : "memory"); \
     }
 
 ARCH_MMIO_READ(8, uint8_t, "ldrb %w0")

@@ -25,12 +25,12 @@
 #define PTE_ADDR_MASK 0x0000fffffffff000ULL
 
 // Leaf attribute bits for enum page_prot (RO, RW, RX, DEVICE), in that order.
-#define PT_PROT_BITS                                                                               \
-    {                                                                                              \
-        PTE_AF | PTE_SH_INNER | PTE_UXN | PTE_PXN | PTE_AP_RO,                                     \
-            PTE_AF | PTE_SH_INNER | PTE_UXN | PTE_PXN,                                             \
-            PTE_AF | PTE_SH_INNER | PTE_UXN | PTE_AP_RO,                                           \
-            PTE_AF | PTE_UXN | PTE_PXN | PTE_ATTR_DEVICE,                                          \
+#define PT_PROT_BITS                                           \
+    {                                                          \
+        PTE_AF | PTE_SH_INNER | PTE_UXN | PTE_PXN | PTE_AP_RO, \
+        PTE_AF | PTE_SH_INNER | PTE_UXN | PTE_PXN,             \
+        PTE_AF | PTE_SH_INNER | PTE_UXN | PTE_AP_RO,           \
+        PTE_AF | PTE_UXN | PTE_PXN | PTE_ATTR_DEVICE,          \
     }
 #define PT_PROT_MASK (PTE_AF | PTE_SH_INNER | PTE_UXN | PTE_PXN | PTE_AP_RO | PTE_ATTR_DEVICE)
 

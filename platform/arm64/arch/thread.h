@@ -2,7 +2,7 @@
 //
 // ARM64 saved state. struct trap_frame is what the vectors store (vectors.S knows the offsets);
 // struct thread_context is what a switch keeps (AAPCS64 6.1.1 callee-saved registers), plus the
-// FP/SIMD state of threads that use it (fp.S).
+// FP/SIMD state of threads that use it (switch.S).
 
 #pragma once
 

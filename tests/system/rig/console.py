@@ -10,7 +10,7 @@ import time
 
 PROMPT = re.compile(rb"(?:^|[\r\n])([\w.-]+(?:\([\w-]+\))?# )")
 ESCAPES = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
-LOG_LINE = re.compile(r"\[ *\d+\.\d{6}\] ")
+LOG_LINE = re.compile(r"\[ *\d+\.\d{6}\] (?!<\d>)")
 TAIL_LINES = 25
 
 
