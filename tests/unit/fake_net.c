@@ -155,6 +155,9 @@ int port_start(struct port *port)
     return 0;
 }
 
+// The model keeps no adjacencies that a new MTU would change.
+void interface_port_changed(struct port *port) { (void)port; }
+
 void port_stop(struct port *port)
 {
     assert(locked);

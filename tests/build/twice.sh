@@ -1,0 +1,25 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Builds the router a second time, from a copy of the tree in another folder, and compares the images
+# byte by byte. The dependencies are built anew only in as far as the folder's name could matter:
+# sources and C library are shared through links, all objects are compiled again.
+
+set -eu
+cd "$(dirname "$0")/../.."
+first=$PWD/out/arm64/router.img
+copy=$PWD/out/twice/a-folder-with-a-longer-name
+
+rm -rf "$copy"
+mkdir -p "$copy/out"
+git ls-files -co --exclude-standard | while read -r file; do
+    [ ! -e "$file" ] || { mkdir -p "$copy/$(dirname "$file")" && cp -p "$file" "$copy/$file"; }
+done
+cp -rp out/deps "$copy/out/deps"
+
+build/make.sh APP=router image
+(cd "$copy" && build/make.sh APP=router image)
+cmp "$first" "$copy/out/arm64/router.img"
+cmp "${first%.img}.elf" "$copy/out/arm64/router.elf"
+rm -rf "$PWD/out/twice"
+echo "twice: both builds are the same, byte by byte"
