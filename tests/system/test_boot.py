@@ -54,7 +54,7 @@ def fdt(good_fdt, tmp_path):
 
 
 def forwards(router):
-    router.console.wait_prompt(60)
+    router.boot()
     router.warm()
     router.passes(fr.udp())
     router.passes(fr.udp(1, size=1514), port=1)
@@ -194,7 +194,7 @@ def test_fdt_without_pcie(tmp_path, fdt):
     """No bus, no ports: said, and the console works."""
     blobs.remove_node(fdt, "/pcie@10000000")
     with entered(tmp_path, fdt=fdt) as router:
-        router.console.wait_prompt(60)
+        router.boot()
         assert "no network port found" in router.console.text()
 
 
@@ -202,7 +202,7 @@ def test_fdt_without_fw_cfg(tmp_path, fdt):
     """No source from outside: the built-in configuration."""
     blobs.remove_node(fdt, "/fw-cfg@9020000")
     with entered(tmp_path, fdt=fdt) as router:
-        router.console.wait_prompt(60)
+        router.boot()
         assert "config: from built-in default" in router.console.text()
 
 

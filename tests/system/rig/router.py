@@ -67,6 +67,7 @@ class Router:
         self.command = [*words, *extra]
         self.marks = 0
         self._qmp = None
+        self.booted = False
         self.process = None
         self.pass_fds = ()
         self.console = Console(self.dir / "console", alive=self.alive)
@@ -86,9 +87,12 @@ class Router:
         return self
 
     def boot(self):
-        """Starts and waits for the prompt."""
-        self.start()
-        self.console.wait_prompt(BOOT_LIMIT_S)
+        """Starts, if that is still to be done, and waits for the first prompt."""
+        if not self.process:
+            self.start()
+        if not self.booted:
+            self.console.wait_prompt(BOOT_LIMIT_S)
+            self.booted = True
         return self
 
     def alive(self):
