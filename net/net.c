@@ -16,6 +16,7 @@
 #define RING_PACKETS 256
 #define PORT_PACKETS (3 * RING_PACKETS)
 #define SHARED_PACKETS 256
+#define NEEDED_PACKETS 64 // beside full receive rings: with fewer nothing can be sent
 #define PACKET_BYTES (sizeof(struct packet) + PACKET_BUFFER_BYTES + sizeof(struct packet *))
 
 // At most a quarter of the memory that is free: a machine of 16 MiB keeps room for the rest.
@@ -30,6 +31,9 @@ static size_t pool_size(void)
 int net_init(void)
 {
     size_t packets = pool_size();
+    if (packets < port_count() * RING_PACKETS + NEEDED_PACKETS)
+        log_warn("net: memory for %zu packet buffers only, too few for %u ports", packets,
+                 port_count());
     int err = packet_pool_init(packets);
     if (err) {
         log_err("net: no memory for %zu packets", packets);

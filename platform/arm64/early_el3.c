@@ -20,10 +20,20 @@ static const char message[] =
     "\r\nsluice: entered at EL3, which is not supported: start it at EL2 or EL1 "
     "(QEMU: drop secure=on)\r\n";
 
+// "okay" or nothing; a machine with EL3 may list a second UART that is not for us.
+static bool is_available(const void *fdt, int node)
+{
+    int len = 0;
+    const char *status = fdt_getprop(fdt, node, "status", &len);
+    return !status || (len > 1 && status[0] == 'o' && status[1] == 'k');
+}
+
 static mmio_t find_uart(const void *fdt)
 {
-    int node = fdt_node_offset_by_compatible(fdt, -1, "arm,pl011");
-    int len = 0;
+    int node = -1, len = 0;
+    do {
+        node = fdt_node_offset_by_compatible(fdt, node, "arm,pl011");
+    } while (node >= 0 && !is_available(fdt, node));
     const fdt32_t *reg = node < 0 ? NULL : fdt_getprop(fdt, node, "reg", &len);
     if (!reg || len < 8)
         return (mmio_t){0};

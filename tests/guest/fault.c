@@ -18,20 +18,20 @@ static volatile uintptr_t null;
 static volatile size_t too_much = 64;
 static volatile int no_end = 1;
 
-static void null_read(void) { (void)*(volatile int *)(null + 16); }
-static void null_write(void) { *(volatile int *)null = 1; }
-static void null_call(void) { ((void (*)(void))null)(); }
-static void write_text(void) { *(volatile int *)__text_start = 0; }
-static void write_rodata(void) { *(volatile int *)__rodata_start = 0; }
-static void illegal(void) { __builtin_trap(); }
+static __noinline void null_read(void) { (void)*(volatile int *)(null + 16); }
+static __noinline void null_write(void) { *(volatile int *)null = 1; }
+static __noinline void null_call(void) { ((void (*)(void))null)(); }
+static __noinline void write_text(void) { *(volatile int *)__text_start = 0; }
+static __noinline void write_rodata(void) { *(volatile int *)__rodata_start = 0; }
+static __noinline void illegal(void) { __builtin_trap(); }
 
-static void run_data(void)
+static __noinline void run_data(void)
 {
     static int code[4];
     ((void (*)(void))(uintptr_t)code)();
 }
 
-static void run_stack(void)
+static __noinline void run_stack(void)
 {
     volatile int code[4] = {0};
     ((void (*)(void))(uintptr_t)code)();
@@ -44,7 +44,7 @@ static __noinline int recurse(int depth)
     return no_end ? recurse(depth + 1) + frame[0] : 0; // not a tail call
 }
 
-static void stack_overflow(void) { (void)recurse(0); }
+static __noinline void stack_overflow(void) { (void)recurse(0); }
 
 static int overflow_in_thread(void *arg)
 {
@@ -52,7 +52,7 @@ static int overflow_in_thread(void *arg)
     return recurse(0);
 }
 
-static void thread_overflow(void)
+static __noinline void thread_overflow(void)
 {
     struct thread *thread;
     thread_create(&thread, overflow_in_thread, NULL,
@@ -60,13 +60,14 @@ static void thread_overflow(void)
     thread_join(thread, NULL);
 }
 
-static void fault_in_softirq(struct timer *timer)
+static __noinline void fault_in_softirq(struct timer *timer)
 {
     (void)timer;
     null_write();
+    __asm__ volatile(""); // no tail call: the chain shall name this function
 }
 
-static void interrupt_fault(void)
+static __noinline void interrupt_fault(void)
 {
     static struct timer timer;
     timer_setup(&timer, fault_in_softirq);
@@ -81,8 +82,8 @@ static __noinline void smash(size_t len)
     __asm__ volatile("" : : "r"(frame) : "memory");
 }
 
-static void stack_smash(void) { smash(too_much); }
-static void plain_panic(void) { panic("as the test asked"); }
+static __noinline void stack_smash(void) { smash(too_much); }
+static __noinline void plain_panic(void) { panic("as the test asked"); }
 
 static const struct {
     const char *name;

@@ -138,7 +138,7 @@ class Router:
 
     def check(self):
         if not self.alive():
-            words = self.log.read_text(errors="replace").strip().splitlines()
+            words = rig.qemu_words(self.log).splitlines()
             if not words and not self.process.returncode:
                 raise PoweredOff("the router switched itself off")
             reason = words[-1] if words else "without a message"

@@ -71,13 +71,15 @@ def test_memory(memory):
         assert size - 64 <= found <= size
 
 
-@pytest.mark.parametrize("memory", ["3M", "4M"])
-def test_too_little_memory(memory):
-    """It runs, perhaps with few packets, or says what it lacks."""
-    router = Router(memory=memory).start()
+@pytest.mark.parametrize("size", ["4K", "64K", "300K", "1M", "2500K", "3M", "4M", "5M", "6M", "8M"])
+def test_too_little_memory(size):
+    """It forwards, perhaps with fewer packets in flight, or says what it lacks; never just hangs."""
+    router = Router(append=f"mem={size}", memory="16M").start()
     with router:
-        text = router.console.expect(r"# |memory|error", SPEAKS)
-        assert text
+        match = router.console.expect(r"[\w.-]+# |memory|too few", SPEAKS)
+        if match.group(0).endswith(b"# "):
+            router.booted = True
+            forwards(router)
 
 
 def test_mem_option():
@@ -96,8 +98,8 @@ def test_mem_option_nonsense():
 
 
 def test_loglevel_option():
-    """Debugging lines reach the console with loglevel=7 only."""
-    with Router(append="loglevel=7") as verbose, Router(append="loglevel=3") as quiet:
+    """As on Linux: levels below the number reach the console, debugging lines with 8."""
+    with Router(append="loglevel=8") as verbose, Router(append="loglevel=3") as quiet:
         assert "virtio-net 00:01.0: accepted" in verbose.console.text()
         assert "link up" not in quiet.console.text()
 
@@ -132,7 +134,7 @@ def test_no_fdt(tmp_path):
 def assert_quiet(router):
     """No prompt, and the machine idles or has ended: the program counter stays where it is."""
     try:
-        router.collect(3)
+        router.collect(0.5)
         router.qmp.run("stop")
         first = program_counter(router)
         router.qmp.run("cont")

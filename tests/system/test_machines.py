@@ -20,7 +20,7 @@ MACHINES = [(f"virt,gic-version={gic}{level}", cpu)
 NICS = ["", ",disable-legacy=on", ",vectors=0", ",packed=on", ",mrg_rxbuf=off", ",event_idx=off",
         ",indirect_desc=off", ",csum=off", ",guest_csum=off,guest_tso4=off,guest_tso6=off",
         ",rx_queue_size=1024", ",tx_queue_size=256", ",host_mtu=1500", ",ctrl_vq=off",
-        ",iommu_platform=on"]
+        ",disable-legacy=on,iommu_platform=on"]
 
 pytestmark = pytest.mark.skipif(PLATFORM != "arm64", reason="machines of ARM64")
 

@@ -47,12 +47,13 @@ def mac_of(number):
 
 def command(machine, *, image, directory, config=None, nics=(), nic_options="", qemu=None):
     """
-    QEMU's command line. The console is the unix socket directory/console, QMP directory/qmp.
-    `nics` are texts for -netdev (without id=); `image` may be None.
+    QEMU's command line. The console is the unix socket directory/console, for whose connection
+    QEMU waits, so that no word is lost; QMP is directory/qmp. `nics` are texts for -netdev
+    (without id=); `image` may be None.
     """
     words = [*(qemu or [machine.qemu]), "-M", machine.machine, "-cpu", machine.cpu,
              "-m", machine.memory, "-nodefaults", "-display", "none",
-             "-chardev", f"socket,id=console,path={directory}/console,server=on,wait=off",
+             "-chardev", f"socket,id=console,path={directory}/console,server=on,wait=on",
              "-serial", "chardev:console",
              "-qmp", f"unix:{directory}/qmp,server=on,wait=off"]
     if image:
@@ -66,3 +67,9 @@ def command(machine, *, image, directory, config=None, nics=(), nic_options="", 
                   f"virtio-net-pci,netdev=n{number},id=nic{number},mac={mac_of(number)},romfile="
                   f"{nic_options}"]
     return words
+
+
+def qemu_words(log):
+    """What QEMU said in its log file, without the news that it waits for the console."""
+    lines = Path(log).read_text(errors="replace").splitlines()
+    return "\n".join(line for line in lines if "waiting for connection" not in line).strip()

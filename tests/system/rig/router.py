@@ -99,7 +99,7 @@ class Router:
         return self.process is not None and self.process.poll() is None
 
     def qemu_words(self):
-        return (self.dir / "qemu.log").read_text(errors="replace").strip()
+        return rig.qemu_words(self.dir / "qemu.log")
 
     @property
     def qmp(self):
@@ -128,14 +128,22 @@ class Router:
         shutil.rmtree(self.dir, ignore_errors=True)
 
     def __enter__(self):
-        return self if self.process else self.boot()
+        try:
+            return self if self.process else self.boot()
+        except BaseException:
+            self._report()
+            self.close()
+            raise
 
     def __exit__(self, *exc):
         if exc[0]:
-            print(f"---- console of {' '.join(self.command[:7])}\n{self.console.tail()}")
-            if self.qemu_words():
-                print(f"---- QEMU says\n{self.qemu_words()}")
+            self._report()
         self.close()
+
+    def _report(self):
+        print(f"---- console of {' '.join(self.command[:7])}\n{self.console.tail()}")
+        if self.qemu_words():
+            print(f"---- QEMU says\n{self.qemu_words()}")
 
     # ---- frames ----
 
