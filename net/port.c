@@ -83,10 +83,13 @@ static void note_partial(void)
 
 static int start_device(struct port *port)
 {
+    bool wanted = port->reset_wanted;
+    port->reset_wanted = false; // from its first buffer on the device may ask anew
     int err = port->ops->start(port);
-    if (err)
+    if (err) {
+        port->reset_wanted = wanted;
         return err;
-    port->reset_wanted = false;
+    }
     port->started = true;
     note_partial();
     interface_port_changed(port); // the driver may have learned its MAC only now

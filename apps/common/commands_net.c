@@ -328,7 +328,9 @@ static int show_route(struct command_out *out, int argc, char **argv)
         return show_all_routes(out);
     if (argc > 1 || ip4_parse(argv[0], &addr))
         return COMMAND_USAGE;
+    mutex_lock(&net_config_lock);
     int err = route4_lookup(addr, &route);
+    mutex_unlock(&net_config_lock);
     if (err)
         command_print(out, "%s: %s\n", argv[0], error_text(err));
     else

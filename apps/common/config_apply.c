@@ -18,7 +18,8 @@
 #include "mm/slab.h"
 #include "net/neigh.h"
 
-// Each ADD is its DEL + 1: undoing flips the lowest bit.
+// Each ADD is its DEL + 1: undoing flips the lowest bit. A SET replaces in one store, so packets
+// never meet the gap between the old and the new; undoing sets what was.
 enum step_kind {
     STEP_ADDRESS_DEL,
     STEP_ADDRESS_ADD,
@@ -27,15 +28,17 @@ enum step_kind {
     STEP_ROUTE_DEL,
     STEP_ROUTE_ADD,
     STEP_PORT,
+    STEP_NEIGHBOUR_SET,
+    STEP_ROUTE_SET,
 };
 
 struct step {
     uint8_t kind; // enum step_kind
     uint8_t port;
     uint8_t len;
-    uint8_t route_kind;
-    uint32_t addr, gateway;
-    uint8_t mac[6];
+    uint8_t route_kind, was_kind;
+    uint8_t mac[6], was_mac[6];
+    uint32_t addr, gateway, was_gateway;
 };
 
 struct plan {
@@ -124,11 +127,16 @@ static void plan_port(struct plan *plan, unsigned port)
 
 static int compare(uint64_t a, uint64_t b) { return (a > b) - (a < b); }
 
-static void plan_neighbour(struct plan *plan, enum step_kind kind,
-                           const struct config_neighbour *neighbour)
+// One of the two may be NULL: it comes or leaves.
+static void plan_neighbour(struct plan *plan, const struct config_neighbour *before,
+                           const struct config_neighbour *after)
 {
-    struct step step = {.kind = (uint8_t)kind, .addr = neighbour->addr};
-    memcpy(step.mac, neighbour->mac, sizeof(step.mac));
+    struct step step = {.kind = before ? STEP_NEIGHBOUR_DEL : STEP_NEIGHBOUR_ADD};
+    if (before && after)
+        step.kind = STEP_NEIGHBOUR_SET;
+    step.addr = before ? before->addr : after->addr;
+    memcpy(step.mac, after ? after->mac : before->mac, sizeof(step.mac));
+    memcpy(step.was_mac, before ? before->mac : after->mac, sizeof(step.was_mac));
     plan_step(plan, &step);
 }
 
@@ -145,20 +153,24 @@ static void plan_neighbours(struct plan *plan)
         const struct config_neighbour *after = order >= 0 ? &to->neighbours[j++] : NULL;
         if (before && after && memcmp(before->mac, after->mac, sizeof(after->mac)) == 0)
             continue;
-        if (before)
-            plan_neighbour(plan, STEP_NEIGHBOUR_DEL, before);
-        if (after)
-            plan_neighbour(plan, STEP_NEIGHBOUR_ADD, after);
+        plan_neighbour(plan, before, after);
     }
 }
 
-static void plan_route(struct plan *plan, enum step_kind kind, const struct config_route *route)
+static void plan_route(struct plan *plan, const struct config_route *before,
+                       const struct config_route *after)
 {
+    const struct config_route *route = after ? after : before, *was = before ? before : after;
+    enum step_kind kind = before && after ? STEP_ROUTE_SET
+                          : before        ? STEP_ROUTE_DEL
+                                          : STEP_ROUTE_ADD;
     plan_step(plan, &(struct step){.kind = (uint8_t)kind,
                                    .addr = route->prefix,
                                    .len = route->len,
                                    .route_kind = route->kind,
-                                   .gateway = route->gateway});
+                                   .gateway = route->gateway,
+                                   .was_kind = was->kind,
+                                   .was_gateway = was->gateway});
 }
 
 // The same walk for routes: first those that come or change, in a second call those that leave.
@@ -174,10 +186,8 @@ static void plan_routes(struct plan *plan, bool leaving)
         const struct config_route *after = order >= 0 ? &to->routes[j++] : NULL;
         bool same =
             before && after && before->gateway == after->gateway && before->kind == after->kind;
-        if (before && (leaving ? !after : after && !same))
-            plan_route(plan, STEP_ROUTE_DEL, before);
-        if (after && !leaving && !same)
-            plan_route(plan, STEP_ROUTE_ADD, after);
+        if (!same && leaving == !after)
+            plan_route(plan, before, after);
     }
 }
 
@@ -247,6 +257,13 @@ static int step_call(const struct plan *plan, const struct step *step, enum step
         return route4_del(step->addr, step->len);
     case STEP_ROUTE_ADD:
         return route4_add(step->addr, step->len, (enum route_kind)step->route_kind, step->gateway);
+    case STEP_NEIGHBOUR_SET:
+        return neigh_static_add(step->addr, undo ? step->was_mac : step->mac);
+    case STEP_ROUTE_SET:
+        return undo ? route4_add(step->addr, step->len, (enum route_kind)step->was_kind,
+                                 step->was_gateway)
+                    : route4_add(step->addr, step->len, (enum route_kind)step->route_kind,
+                                 step->gateway);
     default:
         return undo ? port_change(step->port, plan->to, plan->from)
                     : port_change(step->port, plan->from, plan->to);
@@ -265,7 +282,7 @@ static int step_run(const struct plan *plan, const struct step *step, bool undo)
 static void step_describe(const struct step *step, char *buf, size_t size)
 {
     static const char *const verbs[] = {"remove", "add"};
-    const char *verb = verbs[step->kind & 1];
+    const char *verb = step->kind < STEP_PORT ? verbs[step->kind & 1] : "change";
     char prefix[PREFIX4_TEXT_MAX];
     ip4_format_prefix(step->addr, step->len, prefix);
     switch (step->kind) {
@@ -275,10 +292,12 @@ static void step_describe(const struct step *step, char *buf, size_t size)
         break;
     case STEP_NEIGHBOUR_DEL:
     case STEP_NEIGHBOUR_ADD:
+    case STEP_NEIGHBOUR_SET:
         fmt_snprint(buf, size, "%s neighbour %s", verb, ip4_format(step->addr, prefix));
         break;
     case STEP_ROUTE_DEL:
     case STEP_ROUTE_ADD:
+    case STEP_ROUTE_SET:
         fmt_snprint(buf, size, "%s route %s", verb, prefix);
         break;
     default:

@@ -224,7 +224,11 @@ static void go_live(struct virtio_net *net)
     vnet_tx_start(&net->tx);
     vnet_rx_start(&net->rx, MAX(net->most, MTU_DEFAULT) + FRAME_OVERHEAD);
     softirq_enable();
-    port_link_change(&net->port, link_is_up(net));
+    // What the device said before the queues were live was not listened to. Interrupts off: one
+    // that came between the reading and the storing would be overwritten by older news.
+    irq_flags_t flags = arch_irq_save();
+    config_changed(net);
+    arch_irq_restore(flags);
 }
 
 // The bus is switched off after a reset whose end we have not seen, so that nothing is written

@@ -84,8 +84,8 @@ static int map_structures(struct virtio_device *vdev)
     unsigned cap;
     while ((cap = pci_next_capability(vdev->pci, &walk, PCI_CAP_VENDOR))) {
         unsigned type = pci_read8(vdev->pci, cap + CAP_TYPE);
-        if (cap + CAP_NOTIFY_BYTES <= 0x100 && type >= COMMON && type < STRUCTURES &&
-            !found[type].len)
+        unsigned bytes = type == NOTIFY ? CAP_NOTIFY_BYTES : CAP_BYTES;
+        if (cap + bytes <= 0x100 && type >= COMMON && type < STRUCTURES && !found[type].len)
             map_structure(vdev, cap, type, &found[type]);
     }
     vdev->common = found[COMMON].regs;

@@ -209,6 +209,45 @@ static bool wait_times_out(void)
     return true;
 }
 
+// A condition that itself sleeps, on a mutex that another thread holds.
+static struct wait_queue outer = WAIT_QUEUE_INIT(outer);
+static volatile int ready;
+
+static bool locked_ready(void)
+{
+    mutex_lock(&mutex);
+    bool result = ready >= 3;
+    mutex_unlock(&mutex);
+    return result;
+}
+
+static int make_ready(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 3; i++) {
+        mutex_lock(&mutex);
+        wake_all(&outer); // the waiter wakes into a held mutex
+        thread_sleep_ns(2 * NSEC_PER_MSEC);
+        ready++;
+        mutex_unlock(&mutex);
+        wake_all(&outer);
+        thread_sleep_ns(NSEC_PER_MSEC);
+    }
+    return 0;
+}
+
+static bool waits_nest(void)
+{
+    struct thread *thread;
+    ready = 0;
+    CHECK(thread_create(&thread, make_ready, NULL, &plain) == 0);
+    CHECK(wait_event_deadline(&outer, locked_ready(), clock_monotonic_ns() + 5 * NSEC_PER_SEC) ==
+          0);
+    CHECK(thread_join(thread, NULL) == 0);
+    CHECK(list_empty(&outer.waiters));
+    return true;
+}
+
 static struct rcu_head rcu_head;
 static volatile bool rcu_called;
 
@@ -242,6 +281,7 @@ const struct guest_test thread_tests[] = {
     {"mutex excludes", mutual_exclusion},
     {"detached threads are reaped", detached_are_reaped},
     {"wait with deadline", wait_times_out},
+    {"waits nest", waits_nest},
     {"RCU callback after the reader", rcu_waits_for_readers},
     {NULL, NULL},
 };

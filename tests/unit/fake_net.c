@@ -223,9 +223,8 @@ int route4_add(uint32_t prefix, unsigned len, enum route_kind kind, uint32_t gat
 {
     if (refuse())
         return -ENOMEM;
-    if (route_index(prefix, len) >= 0)
-        return -EEXIST;
-    routes[route_count++] =
+    int at = route_index(prefix, len); // replaces, as the real one does
+    routes[at >= 0 ? (size_t)at : route_count++] =
         (struct route4){.prefix = prefix, .len = (uint8_t)len, .kind = kind, .gateway = gateway};
     return 0;
 }
@@ -256,10 +255,10 @@ int neigh_static_add(uint32_t addr, const uint8_t mac[6])
 {
     if (refuse())
         return -ENOMEM;
-    if (neighbour_index(addr) >= 0)
-        return -EEXIST;
-    neighbours[neighbour_count].addr = addr;
-    memcpy(neighbours[neighbour_count++].mac, mac, 6);
+    int at = neighbour_index(addr); // replaces, as the real one does
+    size_t slot = at >= 0 ? (size_t)at : neighbour_count++;
+    neighbours[slot].addr = addr;
+    memcpy(neighbours[slot].mac, mac, 6);
     return 0;
 }
 
