@@ -119,16 +119,38 @@ static void reserve_from_tree(void)
     }
 }
 
-static bool initrd_range(paddr_t *base, uint64_t *len)
+static bool inside_memory(paddr_t base, uint64_t len)
+{
+    paddr_t start = 0;
+    uint64_t bytes;
+    for (; memblock_next_memory(&start, &bytes); start += bytes) {
+        if (base >= start && base - start < bytes && len <= bytes - (base - start))
+            return true;
+    }
+    return false;
+}
+
+// The initial archive, once it is known to lie in memory that is nobody else's.
+static paddr_t initrd_base;
+static uint64_t initrd_bytes;
+
+static void reserve_initrd(void)
 {
     const struct dt_node *chosen = dt_by_path("/chosen");
-    uint64_t start, end;
+    uint64_t start, end, image_bytes;
+    paddr_t image;
     if (!chosen || dt_u64(chosen, "linux,initrd-start", &start) ||
         dt_u64(chosen, "linux,initrd-end", &end) || end <= start)
-        return false;
-    *base = start;
-    *len = end - start;
-    return true;
+        return;
+    platform_image_range(&image, &image_bytes);
+    bool overlaps = start < image + image_bytes && image < end;
+    if (overlaps || !inside_memory(start, end - start) || memblock_reserve(start, end - start)) {
+        log_err("boot: initrd 0x%llx-0x%llx ignored: not in free memory", (unsigned long long)start,
+                (unsigned long long)end);
+        return;
+    }
+    initrd_base = start;
+    initrd_bytes = end - start;
 }
 
 static void build_memory_map(paddr_t fdt_pa)
@@ -145,31 +167,7 @@ static void build_memory_map(paddr_t fdt_pa)
     if (fdt_pa)
         reserve(fdt_pa, dt_used_bytes(), "device tree");
     reserve_from_tree();
-    if (initrd_range(&base, &len))
-        reserve(base, len, "initrd");
-}
-
-static bool inside_memory(paddr_t base, uint64_t len)
-{
-    paddr_t start = 0;
-    uint64_t bytes;
-    for (; memblock_next_memory(&start, &bytes); start += bytes) {
-        if (base >= start && base - start < bytes && len <= bytes - (base - start))
-            return true;
-    }
-    return false;
-}
-
-static void find_initrd(void)
-{
-    paddr_t base;
-    uint64_t len;
-    if (!initrd_range(&base, &len))
-        return;
-    if (inside_memory(base, len))
-        initrd_set(linear_va(base), len);
-    else
-        log_err("boot: the initrd at 0x%llx is not in memory", (unsigned long long)base);
+    reserve_initrd();
 }
 
 // ---- The two halves ---------------------------------------------------------------------------
@@ -207,7 +205,8 @@ __attribute__((no_stack_protector)) void kernel_start(const void *fdt, size_t fd
     need(buddy_init(), "page allocator");
     need(slab_init(), "object allocator");
     need(vmalloc_init(), "virtual areas");
-    find_initrd();
+    if (initrd_bytes)
+        initrd_set(linear_va(initrd_base), initrd_bytes);
 
     want(platform_init(), "power control");
     need(irq_init(), "interrupt controller");
