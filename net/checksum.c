@@ -5,8 +5,6 @@
 
 #include "net/checksum.h"
 
-#include "net/packet.h"
-
 uint64_t csum_add(const void *data, size_t len, uint64_t sum)
 {
     const uint8_t *at = data;
@@ -33,7 +31,7 @@ void csum_finish_packet(struct packet *p)
 {
     size_t start = p->csum_start, field = start + p->csum_offset;
     p->flags &= (uint16_t)~PACKET_CSUM_PARTIAL;
-    if (start > p->len || field + 2 > p->len)
+    if (!csum_marks_ok(p))
         return;
     be16_t sum = csum_finish(csum_add(p->data + start, p->len - start, 0));
     // RFC 768: a computed UDP checksum of zero is sent as all ones; for TCP both mean the same.

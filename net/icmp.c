@@ -29,6 +29,11 @@ static bool is_query(uint8_t type)
            (type >= TIMESTAMP && type <= MASK_REPLY);
 }
 
+static bool is_directed_broadcast(uint32_t addr)
+{
+    return adjacency_get(fib4_lookup(&ip4_fib, addr))->kind == ADJ_BROADCAST;
+}
+
 // RFC 1812 section 4.3.2.7.
 static bool error_allowed(const struct packet *p)
 {
@@ -38,10 +43,9 @@ static bool error_allowed(const struct packet *p)
         return false;
     if (be16_get(ip->fragment) & IP4_OFFSET_MASK)
         return false;
-    if (ip4_is_multicast(dst) || dst == 0xffffffff)
+    if (ip4_is_multicast(dst) || dst == 0xffffffff || is_directed_broadcast(dst))
         return false;
-    if (ip4_martian_source(src) || ip4_is_local(src) ||
-        adjacency_get(fib4_lookup(&ip4_fib, src))->kind == ADJ_BROADCAST)
+    if (ip4_martian_source(src) || ip4_is_ours(src))
         return false;
     size_t header = ip4_header_bytes(ip);
     if (ip->protocol == IP4_ICMP)

@@ -9,6 +9,7 @@
 #include "core/irq/softirq.h"
 #include "core/sync/rcu.h"
 #include "mm/slab.h"
+#include "net/adjacency.h"
 #include "net/arp.h"
 #include "net/egress.h"
 #include "net/ethernet.h"
@@ -85,10 +86,21 @@ unsigned ip4_address_list(const struct port *port, struct ip4_address *out, unsi
     return count;
 }
 
-bool ip4_is_local(uint32_t addr)
+// What the routes of our addresses say about one. The hash is exact for "no"; behind a "maybe" the
+// FIB knows. ADJ_NONE: nothing to do with them.
+static enum adjacency_kind own_kind(uint32_t addr)
 {
-    // The hash is exact for "no"; behind a "maybe" the local routes know.
-    return ip4_filter.own[ip4_own_hash(be32_make(addr).raw)] && route4_is_local(addr);
+    if (!ip4_filter.own[ip4_own_hash(be32_make(addr).raw)])
+        return ADJ_NONE;
+    return (enum adjacency_kind)adjacency_get(fib4_lookup(&ip4_fib, addr))->kind;
+}
+
+bool ip4_is_local(uint32_t addr) { return own_kind(addr) == ADJ_LOCAL; }
+
+bool ip4_is_ours(uint32_t addr)
+{
+    enum adjacency_kind kind = own_kind(addr);
+    return kind == ADJ_LOCAL || kind == ADJ_BROADCAST;
 }
 
 struct port *ip4_port_towards(uint32_t addr)
@@ -173,6 +185,23 @@ static struct ip4_config *config_copy(const struct port *port, const struct ip4_
     return config;
 }
 
+static void filter_add(uint32_t addr, int count)
+{
+    uint16_t *own = &ip4_filter.own[ip4_own_hash(be32_make(addr).raw)];
+    *own = (uint16_t)(*own + count);
+}
+
+// Counts an address and the edges of its subnet in the fast path's filter, or takes them out.
+static void filter_change(const struct ip4_address *a, int count)
+{
+    uint32_t mask = ip4_mask(a->len);
+    filter_add(a->addr, count);
+    if (a->len < 31) {
+        filter_add(a->addr & mask, count);
+        filter_add(a->addr | ~mask, count);
+    }
+}
+
 static void set_mac_word(struct port *port)
 {
     // Nothing that comes in on a host-only port is for the fast path.
@@ -225,7 +254,7 @@ int ip4_address_add(struct port *port, uint32_t addr, unsigned len)
         return err;
     }
     kfree(undo);
-    ip4_filter.own[ip4_own_hash(be32_make(addr).raw)]++;
+    filter_change(&address, 1);
     set_mac_word(port);
     neigh_subnets_changed(port);
     route4_gateways_changed();
@@ -253,7 +282,7 @@ int ip4_address_del(struct port *port, uint32_t addr, unsigned len)
         kfree(config);
         config = NULL;
     }
-    ip4_filter.own[ip4_own_hash(be32_make(addr).raw)]--;
+    filter_change(&address, -1);
     config_publish(port, config);
     set_mac_word(port);
     route4_gateways_changed();

@@ -119,7 +119,7 @@ static enum drop_reason check_addresses(const struct port *port, const struct pa
     uint32_t src = be32_get(ip->src), dst = be32_get(ip->dst);
     if (!rcu_dereference(port->ip4))
         return DROP_NO_ADDRESS;
-    if (ip4_martian_source(src) || ip4_is_local(src))
+    if (ip4_martian_source(src) || ip4_is_ours(src))
         return DROP_MARTIAN_SRC;
     if (ip4_martian_destination(dst))
         return DROP_MARTIAN_DST;

@@ -13,6 +13,7 @@
 #include "net/port.h"
 
 #define IP4_HEADER_BYTES 20
+#define IP4_BYTES_MAX 65535
 #define IP4_MTU_MIN 68 // RFC 791: every link carries it
 #define IP4_TTL_DEFAULT 64
 
@@ -55,10 +56,10 @@ static __always_inline uint32_t ip4_ttl_step(uint32_t word)
 }
 #define IP4_TTL_WORD 8 // offset of that word in the header
 
-// What the first octet and a hash of an address say before any table is read. One byte load
-// each; anything but zero sends the packet to the careful path, which decides.
+// What the first octet and a hash of an address say before any table is read. One load each;
+// anything but zero sends the packet to the careful path, which decides.
 struct ip4_filter {
-    uint8_t own[256];           // by ip4_own_hash: how many addresses of ours fall there
+    uint16_t own[256];          // by ip4_own_hash: how many of what ip4_is_ours() knows
     uint8_t src[256], dst[256]; // by first octet: martian, multicast, or to be looked at
 };
 extern struct ip4_filter ip4_filter;
@@ -103,8 +104,8 @@ enum ip4_options_result { IP4_OPTIONS_OK, IP4_OPTIONS_SOURCE_ROUTE, IP4_OPTIONS_
 // Checks the options of a header that is whole in memory. *pointer: offending octet in it.
 enum ip4_options_result ip4_options_check(const struct ip4_header *ip, unsigned *pointer);
 // Record route and timestamp of a forwarded packet (RFC 1812 sections 5.3.13.4, .5): enters
-// `egress_addr`, then makes the header checksum anew. -ENOSPC with *pointer set: a field has room
-// for a part of an entry only, or the overflow count is full.
+// `egress_addr`, then makes the header checksum anew, in case of an error too. -ENOSPC with
+// *pointer set: a field has room for a part of an entry only, or the overflow count is full.
 int ip4_options_forward(struct ip4_header *ip, uint32_t egress_addr, unsigned *pointer);
 // Builds the options of a non-first fragment (those with the copy bit) at `out` of 40 bytes;
 // returns their length, padded to 4.

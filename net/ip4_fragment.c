@@ -101,9 +101,21 @@ free_pieces:
     return NULL;
 }
 
+// A fragment whose end lies behind that of the longest datagram: the offsets of its pieces would
+// begin anew at 0, in front of what a filter behind us has judged (RFC 1858, RFC 3128).
+static bool ends_too_late(const struct ip4_header *ip)
+{
+    size_t payload = be16_get(ip->total_len) - ip4_header_bytes(ip);
+    return (be16_get(ip->fragment) & IP4_OFFSET_MASK) * 8u + payload > IP4_BYTES_MAX;
+}
+
 void ip4_fragment(struct port *port, struct packet *p, const struct adjacency *adj)
 {
     const struct ip4_header *ip = ip4_header(p);
+    if (ends_too_late(ip)) {
+        port_drop(port, DROP_IP_HEADER, p);
+        return;
+    }
     if (be16_get(ip->fragment) & IP4_DF) {
         icmp_error(port, p, ICMP_UNREACHABLE, ICMP_FRAG_NEEDED, adj->port->mtu);
         port_drop(port, DROP_DF, p);

@@ -109,21 +109,23 @@ int ip4_options_forward(struct ip4_header *ip, uint32_t egress_addr, unsigned *p
     uint8_t *base = (uint8_t *)ip;
     size_t end = ip4_header_bytes(ip);
     int err = 0;
-    for (size_t at = IP4_HEADER_BYTES, bytes; at < end && base[at] != OPTION_END; at += bytes) {
+    for (size_t at = IP4_HEADER_BYTES, bytes; !err && at < end && base[at] != OPTION_END;
+         at += bytes) {
         bytes = option_bytes(base + at, end - at);
-        if (!bytes) // cannot be: checked on input
-            return -EINVAL;
+        if (!bytes) { // cannot be: checked on input
+            err = -EINVAL;
+            break;
+        }
         *pointer = (unsigned)at + 2;
         if (base[at] == OPTION_RECORD)
             err = record_route(base + at, egress_addr);
         else if (base[at] == OPTION_TIMESTAMP)
             err = timestamp(base + at, egress_addr);
-        if (err)
-            return err;
     }
+    // After an error too: options before the bad one may have changed, and the header is quoted.
     ip->checksum = (be16_t){0};
     ip->checksum = csum_finish(csum_add(ip, end, 0));
-    return 0;
+    return err;
 }
 
 size_t ip4_options_copied(const struct ip4_header *ip, uint8_t *out)

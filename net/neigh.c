@@ -6,7 +6,8 @@
 // Limits: a port keeps at most NEIGH_MAX_PER_PORT answered dynamic entries and UNRESOLVED_MAX
 // others. Asking for yet another address forgets the oldest unresolved one, never one that has
 // answered, so a scan of a subnet leaves working neighbours alone. Gateways and static entries
-// are outside of the limits.
+// are outside of the limits. All queues together hold a share of the packet pool, so that a scan
+// cannot park what the ports need.
 
 #include "net/neigh_table.h"
 
@@ -29,6 +30,9 @@
 #define REACHABLE_TIME (60 * NSEC_PER_SEC)
 #define STALE_TIME (600 * NSEC_PER_SEC) // unused for this long: forgotten
 #define FAILED_TIME (3 * NSEC_PER_SEC)
+// Packets that wait in all queues: at most this many, and this part of the pool.
+#define QUEUED_TOTAL_MAX 512
+#define QUEUED_POOL_PART 8
 // Requests for new addresses, so that a scan through us does not become a broadcast storm.
 #define GLEAN_RATE 500
 #define GLEAN_BURST 300
@@ -50,6 +54,7 @@ struct neigh *neigh_hash[NEIGH_BUCKETS];
 static struct spinlock lock = SPINLOCK_INIT; // protects the table and all entries in it
 static struct neigh_port port_state[PORT_MAX];
 static struct list statics = LIST_INIT(statics); // net_config_lock
+static size_t queued_total, queued_total_max;    // of all entries
 
 static const char *const state_names[] = {
     [NEIGH_INCOMPLETE] = "incomplete", [NEIGH_REACHABLE] = "reachable", [NEIGH_STALE] = "stale",
@@ -69,6 +74,9 @@ void neigh_init(void)
         list_init(&port_state[i].unresolved);
         list_init(&port_state[i].confirmed);
     }
+    struct packet_pool_stats pool;
+    packet_pool_get_stats(&pool);
+    queued_total_max = MIN(pool.total / QUEUED_POOL_PART, QUEUED_TOTAL_MAX);
 }
 
 // ---- entries (lock held below, unless stated) ------------------------------------------------
@@ -163,6 +171,7 @@ static struct packet *queue_take(struct neigh *n)
 {
     struct packet *queue = n->queue;
     n->queue = NULL;
+    queued_total -= n->queued;
     n->queued = 0;
     return queue;
 }
@@ -250,21 +259,33 @@ static void refuse_queue(struct packet *queue)
     }
 }
 
-// Appends; when full, the oldest goes (RFC 1122 section 2.3.2.2 wants the latest kept).
+static void queue_drop_oldest(struct neigh *n)
+{
+    struct packet *oldest = n->queue;
+    n->queue = oldest->next;
+    n->queued--;
+    queued_total--;
+    port_drop(port_get(oldest->port), DROP_NEIGHBOUR, oldest);
+}
+
+// Appends; when full, the oldest goes (RFC 1122 section 2.3.2.2 wants the latest kept), but never
+// one that waits for another neighbour.
 static void queue_add(struct neigh *n, struct packet *p)
 {
-    if (n->queued == NEIGH_QUEUE_MAX) {
-        struct packet *oldest = n->queue;
-        n->queue = oldest->next;
-        n->queued--;
-        port_drop(port_get(oldest->port), DROP_NEIGHBOUR, oldest);
+    bool no_room = queued_total >= queued_total_max;
+    if (no_room && !n->queue) {
+        port_drop(port_get(p->port), DROP_NEIGHBOUR, p);
+        return;
     }
+    if (no_room || n->queued == NEIGH_QUEUE_MAX)
+        queue_drop_oldest(n);
     struct packet **link = &n->queue;
     while (*link)
         link = &(*link)->next;
     p->next = NULL;
     *link = p;
     n->queued++;
+    queued_total++;
 }
 
 void neigh_enqueue(struct neigh *n, struct packet *p)
@@ -310,11 +331,19 @@ static void become_stale(struct neigh *n)
     n->adj->max_frame = 0;
 }
 
+// The MAC address we know does not answer, another one may: the address can have moved. RFC 4861
+// section 7.3.3 has the entry deleted, and so resolved from the start: asked for by broadcast.
+static void resolve_anew(struct neigh *n)
+{
+    if (!is_bound(n))
+        make_room_unresolved(&port_state[n->port->number]);
+    publish(n, &n->resolve);
+    start_asking(n);
+}
+
 // Three requests and no answer. Returns the packets to refuse.
 static struct packet *become_failed(struct neigh *n)
 {
-    if (is_resolved(n))
-        publish(n, &n->resolve);
     set_state(n, NEIGH_FAILED, FAILED_TIME);
     return queue_take(n);
 }
@@ -334,10 +363,15 @@ static struct packet *advance(struct neigh *n)
 {
     switch (n->state) {
     case NEIGH_INCOMPLETE:
-    case NEIGH_PROBE:
         if (n->probes >= REQUESTS_MAX)
             return become_failed(n);
         send_request(n);
+        return NULL;
+    case NEIGH_PROBE:
+        if (n->probes >= REQUESTS_MAX)
+            resolve_anew(n);
+        else
+            send_request(n);
         return NULL;
     case NEIGH_REACHABLE:
         become_stale(n);

@@ -8,7 +8,8 @@
 //   INCOMPLETE  asked for, no answer yet; up to NEIGH_QUEUE_MAX packets wait
 //   REACHABLE   answered lately
 //   STALE       not confirmed for a while; the first packet that uses it starts
-//   PROBE       asking the known MAC address again; packets go on meanwhile
+//   PROBE       asking the known MAC address again; packets go on meanwhile. No answer: the entry
+//               is INCOMPLETE once more
 //   FAILED      no answer: packets are refused until the entry is forgotten
 
 #pragma once

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/debug/panic.h"
+#include "core/irq/softirq.h"
 #include "mm/slab.h"
 #include "net/fib4.h"
 #include "net/interface.h"
@@ -31,6 +32,20 @@ static unsigned hash_of(enum adjacency_kind kind, const struct port *port, uint3
     return key * 0x9e3779b1u >> 24;
 }
 
+// Puts the longer table in the place of the old one, which the caller frees. Softirqs and other
+// threads publish at any time: they must not get between copy and swap, or what they store is lost
+// and the new table keeps what they free.
+static struct adjacency **table_swap(struct adjacency **table, uint32_t size)
+{
+    softirq_disable();
+    struct adjacency **old = adjacency_table;
+    for (uint32_t i = 0; i < size; i++)
+        table[i] = i < table_size ? old[i] : &no_route;
+    rcu_assign_pointer(adjacency_table, table);
+    softirq_enable();
+    return old;
+}
+
 // Replaces both arrays by longer ones. A FIB entry with a new index must not meet a reader that
 // still uses the old table: hence the grace period before the index can get there.
 static int grow(void)
@@ -45,14 +60,11 @@ static int grow(void)
         kfree(objects);
         return -ENOMEM;
     }
-    struct adjacency **old = adjacency_table;
-    for (uint32_t i = 0; i < size; i++)
-        table[i] = i < table_size ? old[i] : &no_route;
     if (table_size)
         memcpy(objects, nexthops, table_size * sizeof(struct nexthop *));
     kfree(nexthops);
     nexthops = objects;
-    rcu_assign_pointer(adjacency_table, table);
+    struct adjacency **old = table_swap(table, size);
     synchronize_rcu();
     kfree(old);
     table_size = size;

@@ -159,11 +159,6 @@ static int static_nexthop(enum route_kind kind, uint32_t gateway, struct nexthop
     return port ? nexthop_get(ADJ_REWRITE, port, gateway, out) : -ENETUNREACH;
 }
 
-bool route4_is_local(uint32_t addr)
-{
-    return adjacency_get(fib4_lookup(&ip4_fib, addr))->kind == ADJ_LOCAL;
-}
-
 // ---- configured routes -----------------------------------------------------------------------
 
 static bool route_valid(uint32_t prefix, unsigned len, enum route_kind kind, uint32_t gateway)

@@ -10,9 +10,6 @@
 // Iterates over all addresses of all ports, from *cursor 0; NULL at the end.
 const struct ip4_address *ip4_address_next(unsigned *cursor, struct port **port);
 
-// Any context: the FIB has a local route for exactly this address.
-bool route4_is_local(uint32_t addr);
-
 // Brings the routes that an address stands for in line with the lists of addresses, after it came
 // or went. -ENOMEM, -ENOSPC: when it came; the caller takes it back and calls again.
 int route4_address_changed(struct port *port, const struct ip4_address *address);

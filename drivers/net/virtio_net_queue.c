@@ -10,6 +10,8 @@
 
 #include "drivers/net/virtio_net_queue.h"
 
+#include "net/checksum.h"
+
 #define HEADER sizeof(struct vnet_header)
 // Slots that are posted or reaped at a time; less in a queue of fewer than twice as many slots.
 #define BATCH 32
@@ -59,7 +61,9 @@ static __noinline bool take_offload(const struct vnet_queue *rx, struct packet *
     if (header->flags & VNET_HDR_NEEDS_CSUM) {
         p->csum_start = le16_get(header->csum_start);
         p->csum_offset = le16_get(header->csum_offset);
-        if (p->csum_start + (uint32_t)p->csum_offset + sizeof(uint16_t) > p->len)
+        // Never in the headers that the network layer relies on once it has looked at them.
+        if (p->csum_start < CSUM_START_MIN ||
+            p->csum_start + (uint32_t)p->csum_offset + sizeof(uint16_t) > p->len)
             return false;
         p->flags |= PACKET_CSUM_PARTIAL;
     } else if (header->flags & VNET_HDR_DATA_VALID) {
@@ -210,11 +214,12 @@ void vnet_rx_start(struct vnet_queue *rx, unsigned frame_max)
 
 // ---- Transmit --------------------------------------------------------------------------------
 
-// 5.1.6.2: the device finishes the checksum at csum_start + csum_offset.
+// 5.1.6.2: the device finishes the checksum at csum_start + csum_offset. Since it was received the
+// packet may have been trimmed: then there is nothing to finish.
 static __noinline void give_offload(const struct vnet_queue *tx, const struct packet *p)
 {
     struct vnet_header *header = (struct vnet_header *)(p->data - HEADER);
-    if (!tx->csum)
+    if (!tx->csum || !csum_marks_ok(p))
         return;
     header->flags = VNET_HDR_NEEDS_CSUM;
     header->csum_start = le16_make(p->csum_start);

@@ -27,7 +27,9 @@ const uint8_t sim_broadcast[6] = {255, 255, 255, 255, 255, 255};
 
 struct port sim_ports[SIM_PORTS];
 unsigned sim_tx_room = UINT32_MAX;
-bool sim_rx_partial;
+bool sim_rx_partial, sim_rx_marks;
+uint16_t sim_csum_start, sim_csum_offset;
+unsigned sim_softirqs;
 int sim_start_result;
 unsigned sim_starts, sim_stops;
 void (*sim_on_sleep)(void);
@@ -174,6 +176,10 @@ static unsigned rx_burst(struct port *port, unsigned queue, struct packet **pack
             p->csum_start = (uint16_t)(ETH_HEADER_BYTES + ip4_header_bytes(ip4_header(p)));
             p->csum_offset = 6;
         }
+        if (sim_rx_partial && sim_rx_marks) {
+            p->csum_start = sim_csum_start;
+            p->csum_offset = sim_csum_offset;
+        }
         // The classifier reads a whole header before it looks at the length.
         unsigned readable = ALIGN_UP(MAX(frame->len, 40u), 8u);
         ASAN_POISON_MEMORY_REGION(p->data + readable, PACKET_DATA_MAX - readable);
@@ -246,6 +252,7 @@ void sim_run(void)
         pending &= pending - 1;
         if (softirqs[nr])
             softirqs[nr]();
+        sim_softirqs++;
     }
     assert_int_equal(egress_pending, 0);
     host_rcu_run();
@@ -289,7 +296,7 @@ int sim_fresh(void **state)
 {
     (void)state;
     sim_tx_room = UINT32_MAX;
-    sim_rx_partial = false;
+    sim_rx_partial = sim_rx_marks = false;
     sim_on_sleep = NULL;
     neigh_flush(NULL);
     sim_pass(2 * NSEC_PER_SEC);

@@ -46,7 +46,10 @@ extern const uint8_t sim_host_mac[6], sim_gateway_mac[6], sim_broadcast[6];
 extern struct port sim_ports[SIM_PORTS];
 extern unsigned sim_tx_room; // frames a tx_burst takes; UINT_MAX: all
 extern bool sim_rx_partial;  // received frames carry PACKET_CSUM_PARTIAL for UDP
-extern int sim_start_result; // what a port's start returns
+extern bool sim_rx_marks;    // and these marks instead, which no driver vouches for
+extern uint16_t sim_csum_start, sim_csum_offset;
+extern unsigned sim_softirqs; // handler calls so far
+extern int sim_start_result;  // what a port's start returns
 extern unsigned sim_starts, sim_stops;
 extern void (*sim_on_sleep)(void); // called when a thread would sleep; NULL: time passes
 

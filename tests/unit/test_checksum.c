@@ -114,6 +114,7 @@ static void test_finish_packet(void **state)
     for (unsigned len = 42; len < 300; len++) {
         packet_reset(p);
         p->len = (uint16_t)len;
+        p->data[14] = 0x45;
         for (unsigned i = 34; i < len; i++)
             p->data[i] = (uint8_t)rand();
         p->flags = PACKET_CSUM_PARTIAL;
@@ -135,22 +136,50 @@ static void test_finish_packet(void **state)
     p->csum_start = 34, p->csum_offset = 6, p->flags = PACKET_CSUM_PARTIAL;
     csum_finish_packet(p);
     assert_int_equal(load16(p->data + 40), 0xffff);
-    // Marks outside of the frame.
-    static const uint16_t bad[][2] = {{34, 8}, {43, 0}, {0xffff, 0xffff}, {40, 0xfff0}};
+}
+
+// Marks outside of the frame, and inside its headers, are cleared without a write.
+static void test_finish_bad_marks(void **state)
+{
+    static const struct {
+        uint8_t version_ihl;
+        uint16_t start, offset;
+    } bad[] = {{0x45, 34, 57},         {0x45, 91, 0}, {0x45, 0xffff, 0xffff}, {0x45, 40, 0xfff0},
+               {0x45, 0, 16},          {0x45, 14, 2}, {0x45, 14, 10},         {0x45, 33, 0},
+               {0x45, 33, 6},          {0x46, 34, 0}, {0x46, 37, 6},          {0x4f, 73, 6},
+               {0x40, 14, 2 /* IHL */}};
+    struct {
+        struct packet p;
+        uint8_t buffer[PACKET_BUFFER_BYTES];
+    } slot;
+    struct packet *p = &slot.p;
+    uint8_t before[PACKET_BUFFER_BYTES];
+    (void)state;
+    memset(&slot, 0x5a, sizeof(slot));
+    packet_reset(p);
+    p->len = 92;
     for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
-        p->csum_start = bad[i][0], p->csum_offset = bad[i][1], p->flags = PACKET_CSUM_PARTIAL;
+        p->data[14] = bad[i].version_ihl;
+        memcpy(before, slot.buffer, sizeof(before));
+        p->csum_start = bad[i].start, p->csum_offset = bad[i].offset;
+        p->flags = PACKET_CSUM_PARTIAL;
         csum_finish_packet(p);
         assert_int_equal(p->flags, 0);
-        assert_int_equal(load16(p->data + 40), 0xffff);
+        assert_memory_equal(before, slot.buffer, sizeof(before));
     }
+    p->data[14] = 0x46; // right behind the options, and up to the frame's last byte
+    p->csum_start = 38, p->csum_offset = 52, p->flags = PACKET_CSUM_PARTIAL;
+    csum_finish_packet(p);
+    assert_int_not_equal(load16(p->data + 90), 0x5a5a);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_against_model), cmocka_unit_test(test_golden),
-        cmocka_unit_test(test_fold_carries),  cmocka_unit_test(test_ttl_step),
-        cmocka_unit_test(test_replace),       cmocka_unit_test(test_finish_packet),
+        cmocka_unit_test(test_against_model),    cmocka_unit_test(test_golden),
+        cmocka_unit_test(test_fold_carries),     cmocka_unit_test(test_ttl_step),
+        cmocka_unit_test(test_replace),          cmocka_unit_test(test_finish_packet),
+        cmocka_unit_test(test_finish_bad_marks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

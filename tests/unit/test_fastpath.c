@@ -303,10 +303,11 @@ static void test_martian_sources(void **state)
 {
     struct sim_packet p;
     (void)state;
-    static const uint32_t bad[] = {IP(0, 0, 0, 0),   IP(0, 1, 2, 3),   IP(127, 0, 0, 1),
-                                   IP(127, 9, 9, 9), IP(224, 0, 0, 5), IP(239, 1, 2, 3),
-                                   IP(240, 0, 0, 1), 0xffffffff,       IP(169, 254, 3, 4),
-                                   ETH0_ADDR,        ETH1_ADDR};
+    static const uint32_t bad[] = {
+        IP(0, 0, 0, 0), IP(0, 1, 2, 3), IP(127, 0, 0, 1), IP(127, 9, 9, 9), IP(224, 0, 0, 5),
+        IP(239, 1, 2, 3), IP(240, 0, 0, 1), 0xffffffff, IP(169, 254, 3, 4), ETH0_ADDR, ETH1_ADDR,
+        // RFC 1812 section 4.2.2.11: edges of subnets of any port
+        IP(192, 0, 2, 0), IP(192, 0, 2, 255), IP(198, 51, 100, 0), IP(198, 51, 100, 255)};
     for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
         sim_udp(&p, FAR_ADDR, 40);
         p.ip->src = be32_make(bad[i]);
@@ -320,6 +321,41 @@ static void test_martian_sources(void **state)
     sim_ip_checksum(&p);
     sim_deliver(0, &p);
     expect_forwarded(&p);
+}
+
+// What is an edge of a subnet, and what is not, follows the addresses.
+static void test_subnet_edges_as_source(void **state)
+{
+    struct sim_packet p;
+    (void)state;
+    static const struct {
+        uint32_t addr;
+        unsigned len;
+        uint32_t first, last;
+        bool edges;
+    } subnets[] = {{IP(10, 3, 0, 1), 24, IP(10, 3, 0, 0), IP(10, 3, 0, 255), true},
+                   {IP(10, 3, 0, 1), 30, IP(10, 3, 0, 0), IP(10, 3, 0, 3), true},
+                   {IP(10, 3, 0, 1), 31, IP(10, 3, 0, 0), IP(10, 3, 0, 0), false},
+                   {IP(10, 3, 0, 1), 32, IP(10, 3, 0, 0), IP(10, 3, 0, 2), false}};
+    for (unsigned i = 0; i < ARRAY_SIZE(subnets); i++) {
+        for (unsigned on = 0; on <= 1; on++) {
+            for (unsigned last = 0; last <= 1; last++) {
+                sim_fresh(state);
+                if (on)
+                    ip4_address_add(&sim_ports[3], subnets[i].addr, subnets[i].len);
+                sim_udp(&p, FAR_ADDR, 40);
+                p.ip->src = be32_make(last ? subnets[i].last : subnets[i].first);
+                sim_ip_checksum(&p);
+                sim_clear();
+                sim_deliver(0, &p);
+                bool martian = on && subnets[i].edges;
+                assert_int_equal(sim_sent(1), !martian);
+                assert_int_equal(sim_drops(0, DROP_MARTIAN_SRC), martian);
+                if (on)
+                    ip4_address_del(&sim_ports[3], subnets[i].addr, subnets[i].len);
+            }
+        }
+    }
 }
 
 static void test_own_source_hash(void **state)
@@ -606,6 +642,36 @@ static void test_fragment_options(void **state)
     assert_int_equal(ip_frames, 3);
 }
 
+// RFC 1858: the offsets of pieces of a fragment at the very end would begin anew at 0.
+static void test_fragment_beyond_the_end(void **state)
+{
+    struct sim_packet p;
+    (void)state;
+    for (unsigned offset = 8191; offset > 8191 - 8; offset--) {
+        sim_fresh(state);
+        resolve_on(2, IP(203, 0, 113, 9));
+        sim_udp(&p, IP(203, 0, 113, 9), 1192 - 8);
+        p.ip->fragment = be16_make((uint16_t)offset);
+        sim_ip_checksum(&p);
+        sim_deliver(0, &p);
+        sim_expect_silence();
+        assert_int_equal(sim_drops(0, DROP_IP_HEADER), 1);
+    }
+    // Up to the last byte a datagram can have: a length of 65,535 less 8 x 8043.
+    sim_fresh(state);
+    resolve_on(2, IP(203, 0, 113, 9));
+    sim_udp(&p, IP(203, 0, 113, 9), 65535 - 8 * 8043 - 8);
+    p.ip->fragment = be16_make(8043);
+    sim_ip_checksum(&p);
+    sim_deliver(0, &p);
+    expect_reassembled(&p);
+    sim_clear();
+    p.ip->fragment = be16_make(8044);
+    sim_ip_checksum(&p);
+    sim_deliver(0, &p);
+    sim_expect_silence();
+}
+
 static void test_fragments_pass(void **state)
 {
     struct sim_packet p;
@@ -695,6 +761,64 @@ static void test_malformed_options(void **state)
     }
 }
 
+// The first record route gets our address, the second has room for a part of one: the quote of
+// the error is a header whose checksum is right.
+static void test_options_error_quote(void **state)
+{
+    static const uint8_t options[] = {7, 7, 4, 0, 0, 0, 0, 7, 5, 4, 0, 0};
+    struct sim_packet p;
+    (void)state;
+    resolve_host();
+    sim_udp(&p, FAR_ADDR, 40);
+    sim_options(&p, options, sizeof(options));
+    sim_deliver(0, &p);
+    assert_int_equal(sim_drops(0, DROP_IP_OPTIONS), 1);
+    assert_int_equal(sim_sent(0), 1);
+    const struct ip4_header *ip = sim_ip(sim_frame(0, 0));
+    const struct icmp_header *icmp = (const struct icmp_header *)(ip + 1);
+    const struct ip4_header *quote = (const struct ip4_header *)(icmp + 1);
+    assert_int_equal(icmp->type, ICMP_PARAMETER);
+    assert_int_equal(be32_get(icmp->rest) >> 24, 29);
+    assert_int_equal(ip4_header_bytes(quote), 32);
+    assert_true(csum_ok(quote, 32));
+}
+
+// ---- the softirq -----------------------------------------------------------------------------
+
+static unsigned empty_turns;
+
+static unsigned receive_nothing(struct port *port, unsigned queue, struct packet **out,
+                                unsigned max)
+{
+    (void)port, (void)queue, (void)out, (void)max;
+    empty_turns++;
+    return 0;
+}
+
+static bool always_more(struct port *port, unsigned queue)
+{
+    (void)port, (void)queue;
+    return empty_turns < 1000;
+}
+
+// A driver that drops all it gets always has more: other softirqs and threads get their turn.
+static void test_empty_turns_end(void **state)
+{
+    (void)state;
+    const struct port_ops *ops = sim_ports[0].ops;
+    struct port_ops dropping = *ops;
+    dropping.rx_burst = receive_nothing;
+    dropping.rx_arm = always_more;
+    sim_ports[0].ops = &dropping;
+    empty_turns = 0;
+    unsigned before = sim_softirqs;
+    port_rx_ready(&sim_ports[0]);
+    sim_run();
+    sim_ports[0].ops = ops;
+    assert_int_equal(empty_turns, 1000);
+    assert_in_range(sim_softirqs - before, 1000 / 64, 1000);
+}
+
 // ---- partial checksums -----------------------------------------------------------------------
 
 static void make_partial(struct sim_packet *p)
@@ -731,6 +855,39 @@ static void test_partial_checksum(void **state)
     sim_ip_checksum(&p);
     sim_deliver(0, &p);
     expect_forwarded(&p);
+}
+
+// Marks into the headers: what was checked there stays as it was, whatever is done to the packet.
+static void test_partial_in_header(void **state)
+{
+    static const uint32_t ways[] = {FAR_ADDR, IP(203, 0, 113, 9), ETH0_ADDR, IP(10, 0, 0, 1)};
+    struct sim_packet p;
+    (void)state;
+    for (unsigned field = 0; field < 34; field++) {
+        for (unsigned i = 0; i < ARRAY_SIZE(ways); i++) {
+            sim_fresh(state);
+            resolve_host();
+            resolve_on(2, IP(203, 0, 113, 9));
+            sim_rx_partial = sim_rx_marks = true;
+            sim_csum_start = (uint16_t)(field < 14 ? 0 : 14);
+            sim_csum_offset = (uint16_t)(field - sim_csum_start);
+            sim_udp(&p, ways[i], 1000);
+            if (ways[i] == ETH0_ADDR)
+                sim_echo(&p, ETH0_ADDR, 1000);
+            store16(p.l4 + 100, 0xbaf5);
+            if (ways[i] == ETH0_ADDR) {
+                store16(p.l4 + 2, 0);
+                store16(p.l4 + 2, csum_finish(csum_add(p.l4, 1008, 0)).raw);
+            }
+            sim_deliver(0, &p);
+            if (i == 0)
+                expect_forwarded(&p);
+            else if (i == 1)
+                expect_reassembled(&p);
+            else
+                assert_true(sim_sent(0) == 1 && sim_ip_valid(sim_frame(0, 0)));
+        }
+    }
 }
 
 // ---- garbage ---------------------------------------------------------------------------------
@@ -806,6 +963,9 @@ static void test_garbage(void **state)
         if (round % 50)
             continue;
         sim_rx_partial = random32() % 4 == 0;
+        sim_rx_marks = random32() % 2;
+        sim_csum_start = (uint16_t)(random32() % 64);
+        sim_csum_offset = (uint16_t)(random32() % (random32() % 8 ? 32 : 65536));
         sim_run();
         sim_pass(random32() % 1000000000);
         for (unsigned port = 0; port < SIM_PORTS; port++)
@@ -835,6 +995,7 @@ int main(void)
         TEST(test_header_fields),
         TEST(test_header_checksum),
         TEST(test_martian_sources),
+        TEST(test_subnet_edges_as_source),
         TEST(test_own_source_hash),
         TEST(test_martian_destinations),
         TEST(test_port_without_address),
@@ -847,12 +1008,16 @@ int main(void)
         TEST(test_fragmentation),
         TEST(test_fragment_of_fragment),
         TEST(test_fragment_options),
+        TEST(test_fragment_beyond_the_end),
         TEST(test_fragments_pass),
         TEST(test_source_routes),
         TEST(test_record_route),
         TEST(test_timestamp),
         TEST(test_malformed_options),
+        TEST(test_options_error_quote),
+        TEST(test_empty_turns_end),
         TEST(test_partial_checksum),
+        TEST(test_partial_in_header),
         TEST(test_garbage),
     };
     return cmocka_run_group_tests(tests, sim_start, NULL);

@@ -211,6 +211,27 @@ static void test_no_errors(void **state)
     sim_expect_silence();
 }
 
+// RFC 1812 section 4.3.2.7: nor about a packet to a broadcast address, on either side, even if it
+// would be malformed for everybody.
+static void test_no_errors_about_broadcasts(void **state)
+{
+    static const uint32_t destinations[] = {IP(192, 0, 2, 255), IP(192, 0, 2, 0),
+                                            IP(198, 51, 100, 255)};
+    static const uint8_t options[4] = {7, 1, 4, 0};
+    struct sim_packet p;
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_SIZE(destinations); i++) {
+        sim_udp(&p, destinations[i], 40);
+        sim_options(&p, options, sizeof(options));
+        sim_deliver(0, &p);
+    }
+    sim_expect_silence();
+    sim_udp(&p, IP(198, 51, 100, 254), 40); // a host there may be answered
+    sim_options(&p, options, sizeof(options));
+    sim_deliver(0, &p);
+    sim_expect_error(0, &p, ETH0_ADDR, ICMP_PARAMETER, 0);
+}
+
 static unsigned burst_of_errors(unsigned count)
 {
     struct sim_packet p;
@@ -336,6 +357,7 @@ int main(void)
         TEST(test_quote_of_partial),
         TEST(test_errors_about_icmp),
         TEST(test_no_errors),
+        TEST(test_no_errors_about_broadcasts),
         TEST(test_rate_limit),
         TEST(test_ping),
         TEST(test_ping_error_answer),

@@ -166,19 +166,95 @@ static void test_ageing(void **state)
     assert_int_equal(state_of(TARGET), -1);
 }
 
-static void test_probe_fails(void **state)
+// A stale entry that is used and whose MAC address does not answer: after three requests to it
+// everybody is asked (RFC 4861 section 7.3.3).
+static void probe_in_vain(void)
 {
-    (void)state;
     send_to(TARGET);
     reply(TARGET, target_mac);
     sim_pass(61 * NSEC_PER_SEC);
+    sim_clear();
     send_to(TARGET);
-    sim_pass(4 * NSEC_PER_SEC);
+    sim_pass(2500 * NSEC_PER_MSEC);
+    assert_int_equal(state_of(TARGET), NEIGH_PROBE);
+    unsigned requests = 0;
+    for (unsigned i = 0; i < sim_sent(0); i++) {
+        requests += is_request(sim_frame(0, i), TARGET);
+        assert_memory_equal(sim_frame(0, i)->bytes, target_mac, 6);
+    }
+    assert_int_equal(requests, 3);
+    sim_clear();
+    sim_pass(NSEC_PER_SEC);
+    assert_int_equal(state_of(TARGET), NEIGH_INCOMPLETE);
+    assert_int_equal(sim_sent(0), 1);
+    assert_true(is_request(sim_frame(0, 0), TARGET));
+    assert_memory_equal(sim_frame(0, 0)->bytes, sim_broadcast, 6);
+    sim_clear();
+}
+
+static void test_probe_fails(void **state)
+{
+    (void)state;
+    probe_in_vain();
+    send_to(TARGET); // waits
+    assert_int_equal(sim_sent(0) + sim_sent(1), 0);
+    sim_pass(3 * NSEC_PER_SEC);
     assert_int_equal(state_of(TARGET), NEIGH_FAILED);
+    assert_int_equal(sim_sent(0), 2);
+    assert_int_equal(sim_sent(1), 1);
     sim_clear();
     send_to(TARGET);
     assert_int_equal(sim_sent(0), 0);
     assert_int_equal(sim_sent(1), 1);
+}
+
+// The address has moved to another machine.
+static void test_probe_finds_new_mac(void **state)
+{
+    static const uint8_t new_mac[6] = {2, 9, 9, 9, 9, 9};
+    (void)state;
+    probe_in_vain();
+    send_to(TARGET);
+    reply(TARGET, new_mac);
+    assert_int_equal(state_of(TARGET), NEIGH_REACHABLE);
+    assert_int_equal(sim_sent(0), 1);
+    assert_memory_equal(sim_frame(0, 0)->bytes, new_mac, 6);
+}
+
+// The same with a gateway, which is on no list.
+static void test_probe_of_gateway(void **state)
+{
+    (void)state;
+    assert_int_equal(route4_add(IP(10, 9, 0, 0), 16, ROUTE_STATIC, TARGET), 0);
+    probe_in_vain();
+    send_to(IP(10, 9, 1, 1));
+    reply(TARGET, target_mac);
+    assert_int_equal(sim_sent(0), 1);
+    assert_int_equal(route4_del(IP(10, 9, 0, 0), 16), 0);
+}
+
+// Many stale entries whose hosts are gone do not exceed the limit of unresolved ones.
+static void test_probe_of_many(void **state)
+{
+    (void)state;
+    assert_int_equal(ip4_address_add(&sim_ports[0], IP(10, 7, 0, 1), 16), 0);
+    for (unsigned i = 0; i < 400; i++) {
+        struct sim_frame frame;
+        sim_arp(&frame, 1, target_mac, IP(10, 7, 1, 0) + i, IP(10, 7, 0, 1), sim_broadcast);
+        sim_receive(0, frame.bytes, frame.len);
+        sim_run();
+        send_to(IP(10, 7, 1, 0) + i);
+    }
+    assert_int_equal(count_in(NEIGH_PROBE), 400);
+    sim_clear();
+    for (unsigned i = 0; i < 3; i++) {
+        sim_pass(NSEC_PER_SEC);
+        for (unsigned j = 0; j < 8; j++) // a softirq runs some of the timers only
+            sim_pass(NSEC_PER_MSEC);
+    }
+    assert_int_equal(count_in(NEIGH_INCOMPLETE), 256);
+    assert_int_equal(count_in(NEIGH_PROBE), 0);
+    assert_int_equal(ip4_address_del(&sim_ports[0], IP(10, 7, 0, 1), 16), 0);
 }
 
 static void test_mac_change(void **state)
@@ -220,6 +296,46 @@ static void test_scan(void **state)
     assert_int_equal(ip4_address_del(&sim_ports[0], IP(10, 7, 0, 1), 16), 0);
     sim_run();
     assert_int_equal(count_in(NEIGH_INCOMPLETE) + count_in(NEIGH_FAILED), 0);
+}
+
+static size_t packets_out(void)
+{
+    struct packet_pool_stats stats;
+    packet_pool_get_stats(&stats);
+    return stats.total - stats.available;
+}
+
+// Packets for 250 hosts that do not answer: what waits is a part of the pool, everybody is asked.
+static void test_queues_in_total(void **state)
+{
+    struct packet_pool_stats stats;
+    (void)state;
+    packet_pool_get_stats(&stats);
+    for (unsigned round = 0; round < 3; round++) {
+        sim_pass(NSEC_PER_SEC);
+        sim_clear();
+        for (unsigned i = 0; i < 250 * NEIGH_QUEUE_MAX; i++)
+            send_to(IP(192, 0, 2, 2) + i / NEIGH_QUEUE_MAX);
+        assert_int_equal(packets_out(), stats.total / 8);
+        assert_int_equal(sim_sent(0), 250);
+        sim_clear();
+        reply(IP(192, 0, 2, 251), target_mac); // nothing waited, and it works now
+        send_to(IP(192, 0, 2, 251));
+        assert_int_equal(sim_sent(0), 1);
+        // An early one has its latest packets; what gives way is its own.
+        uint64_t before = sim_drops(1, DROP_NEIGHBOUR);
+        send_to(IP(192, 0, 2, 2));
+        assert_int_equal(sim_drops(1, DROP_NEIGHBOUR), before + 1);
+        sim_clear();
+        reply(IP(192, 0, 2, 2), target_mac);
+        assert_int_equal(sim_sent(0), NEIGH_QUEUE_MAX);
+        if (round == 1)
+            sim_pass(4 * NSEC_PER_SEC); // all are refused
+        else
+            neigh_flush(NULL);
+        assert_int_equal(packets_out(), 0);
+        neigh_flush(NULL);
+    }
 }
 
 static void test_link_flood(void **state)
@@ -368,8 +484,12 @@ int main(void)
         TEST(test_queue_limit),
         TEST(test_ageing),
         TEST(test_probe_fails),
+        TEST(test_probe_finds_new_mac),
+        TEST(test_probe_of_gateway),
+        TEST(test_probe_of_many),
         TEST(test_mac_change),
         TEST(test_scan),
+        TEST(test_queues_in_total),
         TEST(test_link_flood),
         TEST(test_static),
         TEST(test_static_before_subnet),

@@ -9,14 +9,14 @@
 // unit-sources: net/neigh.c net/net.c net/nexthop.c net/packet.c net/ping.c net/port.c
 // unit-sources: net/route4.c net/fib4.c net/fib4_chunk.c net/fib4_pool.c net/rib4.c
 // unit-sources: core/time/timer.c core/lib/rbtree.c core/lib/fmt.c tests/unit/net_sim.c
-// unit-ldflags: -Wl,--wrap=packet_alloc_bulk -Wl,--wrap=packet_free_bulk
+// unit-ldflags: -Wl,--wrap=packet_alloc_bulk -Wl,--wrap=packet_free_bulk -Wl,--wrap=kfree
 
 #include "net_sim.h"
 
 #include <stdio.h>
 
 #include "host.h"
-#include "net/adjacency.h"
+#include "net/neigh_table.h"
 
 static struct port *const eth0 = &sim_ports[0], *const eth1 = &sim_ports[1],
                           *const eth3 = &sim_ports[3];
@@ -241,6 +241,80 @@ static void test_no_memory(void **state)
     expect_routes(BASE);
 }
 
+// ---- a softirq in the middle of a change -----------------------------------------------------
+
+void __real_kfree(const void *object);
+void __wrap_kfree(const void *object);
+
+static void (*on_kfree)(void); // a softirq that comes in as memory is freed the next time
+
+void __wrap_kfree(const void *object)
+{
+    void (*softirq)(void) = on_kfree;
+    if (softirq && !this_cpu(cpu_context).preempt_count) {
+        on_kfree = NULL;
+        softirq();
+    }
+    __real_kfree(object);
+}
+
+#define MOVING_GATEWAY IP(172, 16, 0, 9)
+static unsigned moves;
+
+static void gateway_moves(void)
+{
+    uint8_t mac[6] = {2, 0, 0, 9, (uint8_t)(++moves >> 8), (uint8_t)moves};
+    neigh_heard(eth3, MOVING_GATEWAY, mac, false, false);
+}
+
+// The table of next hops grows while a gateway's MAC address changes: the new table has the new
+// adjacency, not the one that is freed.
+static void test_table_grows(void **state)
+{
+    (void)state;
+    assert_int_equal(ip4_address_add(eth3, IP(172, 16, 0, 1), 16), 0);
+    assert_int_equal(route4_add(IP(10, 255, 0, 0), 16, ROUTE_STATIC, MOVING_GATEWAY), 0);
+    gateway_moves();
+    struct adjacency **table = adjacency_table;
+    unsigned grown = 0;
+    for (unsigned i = 0; i < 200; i++) {
+        on_kfree = gateway_moves;
+        assert_int_equal(
+            route4_add(IP(10, 0, 0, 0) + (i << 8), 24, ROUTE_STATIC, IP(172, 16, 1, 0) + i), 0);
+        on_kfree = NULL;
+        host_rcu_run();
+        const struct adjacency *adj = adjacency_get(fib4_lookup(&ip4_fib, IP(10, 255, 0, 1)));
+        assert_ptr_equal(adj, neigh_find(MOVING_GATEWAY)->adj);
+        assert_int_equal(adj->kind, ADJ_REWRITE);
+        grown += table != adjacency_table;
+        table = adjacency_table;
+    }
+    assert_true(grown >= 2 && moves >= 2);
+    for (unsigned i = 0; i < 200; i++)
+        assert_int_equal(route4_del(IP(10, 0, 0, 0) + (i << 8), 24), 0);
+    assert_int_equal(route4_del(IP(10, 255, 0, 0), 16), 0);
+    assert_int_equal(ip4_address_del(eth3, IP(172, 16, 0, 1), 16), 0);
+    expect_routes(BASE);
+}
+
+// The filter of sources is as before when the same addresses come and go, whatever shares edges.
+static void test_filter_counts(void **state)
+{
+    static const struct ip4_address list[] = {{IP(10, 0, 0, 1), 24},   {IP(10, 0, 0, 2), 24},
+                                              {IP(10, 0, 0, 129), 25}, {IP(10, 0, 0, 66), 30},
+                                              {IP(10, 0, 0, 255), 31}, {IP(10, 0, 0, 80), 32}};
+    struct ip4_filter before = ip4_filter;
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_SIZE(list); i++)
+        assert_int_equal(ip4_address_add(eth3, list[i].addr, list[i].len), 0);
+    assert_true(ip4_is_ours(IP(10, 0, 0, 255)) && ip4_is_local(IP(10, 0, 0, 255)));
+    assert_true(ip4_is_ours(IP(10, 0, 0, 67)) && !ip4_is_local(IP(10, 0, 0, 67)));
+    for (unsigned i = 0; i < ARRAY_SIZE(list); i++)
+        assert_int_equal(ip4_address_del(eth3, list[i].addr, list[i].len), 0);
+    assert_memory_equal(&before, &ip4_filter, sizeof(before));
+    assert_false(ip4_is_ours(IP(10, 0, 0, 67)));
+}
+
 static void test_many_gateways(void **state)
 {
     (void)state;
@@ -441,6 +515,8 @@ int main(void)
         TEST(test_gateway_comes_and_goes),
         TEST(test_preference),
         TEST(test_no_memory),
+        TEST(test_table_grows),
+        TEST(test_filter_counts),
         TEST(test_many_gateways),
         TEST(test_model),
         TEST(test_no_leak),

@@ -303,6 +303,10 @@ static const struct offload_case offload_cases[] = {
     {HEADER(1, 0, 83, 16), false, 0},
     {HEADER(1, 0, 65535, 65535), false, 0},
     {HEADER(1, 0, 0, 65535), false, 0},
+    {HEADER(1, 0, 34, 0), true, PACKET_CSUM_PARTIAL},
+    {HEADER(1, 0, 33, 17), false, 0}, // in front of the end of an IPv4 header
+    {HEADER(1, 0, 14, 2), false, 0},  // its total length
+    {HEADER(1, 0, 0, 16), false, 0},
     {HEADER(2, 0, 0, 0), true, PACKET_CSUM_VALID},
     {HEADER(0, 1, 34, 16), false, 0}, // segments were not negotiated
     {HEADER(0xf8, 0, 0, 0), true, 0}, // bits without a meaning
@@ -344,6 +348,8 @@ static void test_tx_offload(void **state)
     start();
     struct packet *p = packet_alloc();
     fake_make_frame(p, 100);
+    p->data[14] = 0x45;
+    tx_dev.any_content = true;
     p->flags = PACKET_CSUM_PARTIAL;
     p->csum_start = 34;
     p->csum_offset = 6;
@@ -352,6 +358,36 @@ static void test_tx_offload(void **state)
     assert_int_equal(tx_dev.last_header.flags, VNET_HDR_NEEDS_CSUM);
     assert_int_equal(tx_dev.last_header.csum_start.raw, 34);
     assert_int_equal(tx_dev.last_header.csum_offset.raw, 6);
+    finish();
+}
+
+// The frame is not as it was received: trimmed, or it has options that reach behind the mark.
+static void test_tx_offload_stale(void **state)
+{
+    static const struct {
+        unsigned len;
+        uint8_t version_ihl;
+        uint16_t start, offset;
+    } stale[] = {{41, 0x45, 34, 6},
+                 {34, 0x45, 34, 6},
+                 {100, 0x46, 34, 6},
+                 {100, 0x45, 14, 2},
+                 {60, 0x45, 34, 65535}};
+    (void)state;
+    start();
+    tx_dev.any_content = true;
+    for (unsigned i = 0; i < ARRAY_SIZE(stale); i++) {
+        struct packet *p = packet_alloc();
+        fake_make_frame(p, stale[i].len);
+        p->data[14] = stale[i].version_ihl;
+        p->flags = PACKET_CSUM_PARTIAL;
+        p->csum_start = stale[i].start;
+        p->csum_offset = stale[i].offset;
+        assert_int_equal(vnet_tx_burst(&tx, &p, 1), 1);
+        fake_transmit(&tx_dev, 1);
+        assert_int_equal(tx_dev.last_header.flags, 0);
+        assert_int_equal(tx_dev.last_header.csum_start.raw, 0);
+    }
     finish();
 }
 
@@ -506,19 +542,13 @@ static void test_starved(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_frame),
-        cmocka_unit_test(test_wrap),
-        cmocka_unit_test(test_small_rings),
-        cmocka_unit_test(test_out_of_order),
-        cmocka_unit_test(test_tx_full),
-        cmocka_unit_test(test_arm),
-        cmocka_unit_test(test_unarmed_is_quiet),
-        cmocka_unit_test(test_no_lost_wakeup),
-        cmocka_unit_test(test_rx_offload),
-        cmocka_unit_test(test_tx_offload),
-        cmocka_unit_test(test_lies),
-        cmocka_unit_test(test_garbage),
-        cmocka_unit_test(test_starved),
+        cmocka_unit_test(test_one_frame),        cmocka_unit_test(test_wrap),
+        cmocka_unit_test(test_small_rings),      cmocka_unit_test(test_out_of_order),
+        cmocka_unit_test(test_tx_full),          cmocka_unit_test(test_arm),
+        cmocka_unit_test(test_unarmed_is_quiet), cmocka_unit_test(test_no_lost_wakeup),
+        cmocka_unit_test(test_rx_offload),       cmocka_unit_test(test_tx_offload),
+        cmocka_unit_test(test_tx_offload_stale), cmocka_unit_test(test_lies),
+        cmocka_unit_test(test_garbage),          cmocka_unit_test(test_starved),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
