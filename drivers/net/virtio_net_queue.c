@@ -10,11 +10,14 @@
 
 #include "drivers/net/virtio_net_queue.h"
 
+#include "core/time/clock.h"
+
 #include "net/checksum.h"
 
 #define HEADER sizeof(struct vnet_header)
 // Slots that are posted or reaped at a time; less in a queue of fewer than twice as many slots.
 #define BATCH 32
+#define NUDGE_NS (10 * NSEC_PER_MSEC)
 
 // The device broke the protocol: nothing it says counts until it was reset.
 static __noinline void fail(struct vnet_queue *q, const char *why)
@@ -292,14 +295,29 @@ void vnet_tx_reap(struct vnet_queue *tx)
     virtqueue_disarm(&tx->vq);
 }
 
+// The ring is full and the device returns nothing. It may have missed a notification; with the
+// event index it would then never ask for another, since nothing more is published. One more costs
+// little.
+static __noinline void tx_nudge(struct vnet_queue *tx)
+{
+    uint64_t now = clock_monotonic_ns();
+    if (now - tx->nudged_ns < NUDGE_NS)
+        return;
+    tx->nudged_ns = now;
+    mmio_write16(tx->vq.doorbell, 0, tx->vq.number);
+}
+
 unsigned vnet_tx_burst(struct vnet_queue *tx, struct packet **packets, unsigned count)
 {
     struct virtqueue *vq = &tx->vq;
     if (virtqueue_posted(vq) >= tx->batch && tx->live)
         vnet_tx_reap(tx);
     count = MIN(count, virtqueue_free(vq));
-    if (unlikely(!tx->live || !count))
+    if (unlikely(!tx->live || !count)) {
+        if (tx->live)
+            tx_nudge(tx);
         return 0;
+    }
     unsigned slot = virtqueue_slot(vq, vq->avail_idx);
     unsigned first = MIN(count, vq->size - slot);
     tx_run(tx, packets, slot, first);

@@ -29,6 +29,7 @@ struct vnet_queue {
     uint32_t frame_max; // longest frame that a receive buffer holds
     uint16_t low;       // receive: with this many buffers posted or fewer, more are fetched
     uint16_t batch;     // transmit: with this many frames posted, sent ones are looked for
+    uint64_t nudged_ns; // transmit: when a full queue was last notified once more
     bool live;
     bool csum; // checksum offload is negotiated in this direction
     struct packet *slots[VNET_RING_MAX];

@@ -18,6 +18,7 @@
 
 #include <cmocka.h>
 
+#include "core/time/clock.h"
 #include "fake_virtio.h"
 
 #define FRAME_MAX 1518u
@@ -185,6 +186,32 @@ static void test_tx_full(void **state)
     assert_int_equal(vnet_tx_burst(&tx, burst + VNET_RING_MAX, 1), 0);
     assert_int_equal(fake_transmit(&tx_dev, 1), 1);
     assert_int_equal(vnet_tx_burst(&tx, burst + VNET_RING_MAX, 1), 1);
+    finish();
+}
+
+static uint64_t now_ns;
+
+uint64_t clock_monotonic_ns(void) { return now_ns; }
+
+// A device that missed a notification is told again, but not with every packet.
+static void test_tx_nudge(void **state)
+{
+    (void)state;
+    start();
+    now_ns = 1000000000;
+    struct packet *burst[VNET_RING_MAX + 1];
+    assert_int_equal(packet_alloc_bulk(burst, ARRAY_SIZE(burst)), ARRAY_SIZE(burst));
+    for (unsigned i = 0; i < ARRAY_SIZE(burst); i++)
+        fake_make_frame(burst[i], 60);
+    assert_int_equal(vnet_tx_burst(&tx, burst, ARRAY_SIZE(burst)), VNET_RING_MAX);
+    for (unsigned i = 0; i < 30; i++, now_ns += 1000000) {
+        tx_dev.doorbell = FAKE_NO_DOORBELL;
+        assert_int_equal(vnet_tx_burst(&tx, burst + VNET_RING_MAX, 1), 0);
+        assert_int_equal(tx_dev.doorbell != FAKE_NO_DOORBELL, i % 10 == 0);
+    }
+    tx_dev.doorbell = FAKE_NO_DOORBELL;
+    assert_int_equal(fake_transmit(&tx_dev, VNET_RING_MAX), VNET_RING_MAX);
+    packet_free(burst[VNET_RING_MAX]);
     finish();
 }
 
@@ -542,13 +569,21 @@ static void test_starved(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_frame),        cmocka_unit_test(test_wrap),
-        cmocka_unit_test(test_small_rings),      cmocka_unit_test(test_out_of_order),
-        cmocka_unit_test(test_tx_full),          cmocka_unit_test(test_arm),
-        cmocka_unit_test(test_unarmed_is_quiet), cmocka_unit_test(test_no_lost_wakeup),
-        cmocka_unit_test(test_rx_offload),       cmocka_unit_test(test_tx_offload),
-        cmocka_unit_test(test_tx_offload_stale), cmocka_unit_test(test_lies),
-        cmocka_unit_test(test_garbage),          cmocka_unit_test(test_starved),
+        cmocka_unit_test(test_one_frame),
+        cmocka_unit_test(test_wrap),
+        cmocka_unit_test(test_small_rings),
+        cmocka_unit_test(test_out_of_order),
+        cmocka_unit_test(test_tx_full),
+        cmocka_unit_test(test_tx_nudge),
+        cmocka_unit_test(test_arm),
+        cmocka_unit_test(test_unarmed_is_quiet),
+        cmocka_unit_test(test_no_lost_wakeup),
+        cmocka_unit_test(test_rx_offload),
+        cmocka_unit_test(test_tx_offload),
+        cmocka_unit_test(test_tx_offload_stale),
+        cmocka_unit_test(test_lies),
+        cmocka_unit_test(test_garbage),
+        cmocka_unit_test(test_starved),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
