@@ -26,6 +26,8 @@ MAKEFLAGS  += --no-print-directory
 in   := build/in-root
 make := $(in) build/make.sh
 
+bench_options = --platform $(PLATFORM) --app $(APP) $(if $(PROFILE),--profile)
+
 .PHONY: all image run test check unit guest system bench-forward bench-boot format format-check \
         root root12 deps clean distclean help
 
@@ -47,10 +49,10 @@ unit guest system: deps
 	@exec $(in) tests/run_all $@
 
 bench-forward: image bench-packages
-	@exec $(in) python3 tests/bench/bench_forward.py
+	@exec $(in) python3 tests/bench/bench_forward.py $(bench_options)
 
 bench-boot: image
-	@exec $(in) python3 tests/bench/bench_boot.py
+	@exec $(in) python3 tests/bench/bench_boot.py $(bench_options)
 
 format format-check: root
 	@exec $(in) build/format.sh $@
@@ -68,7 +70,8 @@ bench-packages: root
 	@tests/bench/fetch-linux
 
 clean:
-	@rm -rf $(wildcard $(platforms:%=out/%) $(platforms:%=out/%-*)) out/unit out/bench out/pycache
+	@rm -rf $(wildcard $(platforms:%=out/%) $(platforms:%=out/%-*)) out/unit out/pycache \
+	    $(filter-out out/bench/debs,$(wildcard out/bench/*))
 
 distclean:
 	@rm -rf out
@@ -83,6 +86,7 @@ make unit             host unit tests             make guest    tests inside the
 make system           QEMU with real peers        make format   clang-format in place
 make bench-forward    instructions a packet, beside Linux on the same QEMU
 make bench-boot       from reset to main and to the first answered ping
+                      (both: PROFILE=1 shows the functions where they go)
 make clean            what was built              make distclean    tools and sources as well
 
 PLATFORM=arm64 (default), loongarch64, loongson3      APP=router (default) or a folder of apps/
