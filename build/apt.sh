@@ -61,6 +61,7 @@ fetch()
 }
 
 # find_mirror SUITE: set `mirror` to the first configured archive that has SUITE.
+# MIRROR=URI names one for machines whose own configuration has none (another distribution).
 # The answer is remembered under out/apt as long as the configuration says the same.
 find_mirror()
 {
@@ -69,7 +70,8 @@ find_mirror()
     [ -x "$apt_helper" ] || fail "this machine has no apt (Debian or a relative of it is needed)"
     mkdir -p "$dir" || fail "cannot write to $dir"
     uris=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | awk '!seen[$0]++')
-    [ -n "$uris" ] || fail "this machine's apt configuration names no archive"
+    [ -z "${MIRROR-}" ] || uris="${MIRROR%/}/ $uris"
+    [ -n "$uris" ] || fail "this machine's apt configuration names no archive: give MIRROR=URI"
     if [ -s "$dir/mirror.$suite" ] && grep -qxFf "$dir/mirror.$suite" <<<"$uris"; then
         mirror=$(cat "$dir/mirror.$suite")
         return
@@ -83,8 +85,8 @@ find_mirror()
         printf '%s\n' "$mirror" >"$dir/mirror.$suite"
         return
     done
-    fail "no archive in this machine's apt configuration answers for Debian $suite:" \
-        "$(reason "$dir/mirror.log")"
+    fail "no archive in this machine's apt configuration answers for Debian $suite" \
+        "(MIRROR=URI names another): $(reason "$dir/mirror.log")"
 }
 
 # private_apt SUITE ARCH TOOL ARGS...: run an apt tool with a state of its own

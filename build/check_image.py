@@ -112,6 +112,8 @@ def check_device_accesses(image):
     section = image.elf.section(".mmio.sites")
     text = image.elf.section(".text")
     content = image.elf.bytes_of(text)
+    if section.size < 8:
+        yield "no device access is recorded: the accessors or the linker script lost .mmio.sites"
     for site, in struct.iter_unpack("<Q", image.elf.bytes_of(section)):
         if not text.addr <= site < text.addr + text.size:
             continue  # the linker dropped the function that held it

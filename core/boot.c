@@ -163,6 +163,9 @@ static void build_memory_map(paddr_t fdt_pa)
     if (memory_limit)
         memblock_limit(memory_limit);
     platform_image_range(&base, &len);
+    if (!inside_memory(base, len))
+        panic("boot: too little memory: the image's own is not in what the tree%s leave",
+              memory_limit ? " and mem=" : "");
     reserve(base, len, "image");
     if (fdt_pa)
         reserve(fdt_pa, dt_used_bytes(), "device tree");

@@ -38,17 +38,12 @@ static inline be16_t csum_replace16(be16_t checksum, be16_t from, be16_t to)
     return csum_finish(sum);
 }
 
-// No checksum that is left to others starts before this: a header without options.
-#define CSUM_START_MIN (ETH_HEADER_BYTES + 20u)
-
 // Where the marks of an IPv4 packet with PACKET_CSUM_PARTIAL may point: behind its header and
 // inside the frame, as both are now. Another machine chose them, and somebody will write there.
 static inline bool csum_marks_ok(const struct packet *p)
 {
-    size_t start = p->csum_start;
     size_t header_end = ETH_HEADER_BYTES + (p->data[ETH_HEADER_BYTES] & 15u) * 4;
-    return start >= CSUM_START_MIN && start >= header_end &&
-           start + p->csum_offset + sizeof(uint16_t) <= p->len;
+    return packet_csum_inside(p) && p->csum_start >= header_end;
 }
 
 // Finishes PACKET_CSUM_PARTIAL of an IPv4 packet in software: the field holds the sum of the

@@ -54,6 +54,17 @@ static inline void packet_reset(struct packet *p)
     p->flags = 0;
 }
 
+#define PACKET_CSUM_START_MIN \
+    34 // no L4 header begins before: Ethernet and the shortest IPv4 header
+
+// True if the place of a partial checksum lies behind the shortest headers and inside the frame as
+// it is now. The marks are another machine's word, and somebody will write there.
+static inline bool packet_csum_inside(const struct packet *p)
+{
+    return p->csum_start >= PACKET_CSUM_START_MIN &&
+           p->csum_start + (size_t)p->csum_offset + sizeof(uint16_t) <= p->len;
+}
+
 // Makes the pools: `packets` in total over the CPUs, or as many as memory gives (at least 64 a
 // CPU, else -ENOMEM). Thread context, once per call of net_init.
 int packet_pool_init(size_t packets);

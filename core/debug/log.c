@@ -228,7 +228,11 @@ void log_write(enum log_level level, const char *fmt, ...)
     va_end(args);
 }
 
-void log_set_level(enum log_level level) { console_level = level; }
+void log_set_level(enum log_level level)
+{
+    console_flush(); // what was held back so far stays so: the cursor moves past it
+    console_level = level;
+}
 enum log_level log_get_level(void) { return console_level; }
 
 void log_panic(void)

@@ -79,13 +79,20 @@ static void set_app_name(void)
     app_name_copy[len] = '\0';
 }
 
+static const char too_long[] = "all behind its 2047th character";
+
 void bootparam_parse(const char *cmdline)
 {
     size_t len = strnlen(cmdline, CMDLINE_MAX - 1);
+    bool cut = cmdline[len] != '\0';
+    while (cut && len && cmdline[len - 1] != ' ')
+        len--; // half a word may mean something else than the whole
     memcpy(cmdline_copy, cmdline, len);
     cmdline_copy[len] = '\0';
     app_argc = 1;
     rejected_count = 0;
+    if (cut)
+        rejected[rejected_count++] = too_long;
     set_app_name();
     // Only the first "--" divides; further ones are the application's.
     bool for_app = false;

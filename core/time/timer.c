@@ -38,7 +38,7 @@ static void arm(struct timer_base *base, uint64_t expires_ns)
     if (!device)
         return;
     base->device_ns = expires_ns;
-    uint64_t when = clock_ns_to_counter(MIN(expires_ns, ARM_LIMIT_NS));
+    uint64_t when = clock_ns_to_counter(MIN(expires_ns, clock_monotonic_ns() + ARM_LIMIT_NS));
     if (unlikely(device->max_counts != UINT64_MAX)) // a narrow device fires early, and is set again
         when = MIN(when, arch_counter() + device->max_counts);
     device->set(when);

@@ -12,8 +12,6 @@
 
 #include "core/time/clock.h"
 
-#include "net/checksum.h"
-
 #define HEADER sizeof(struct vnet_header)
 // Slots that are posted or reaped at a time; less in a queue of fewer than twice as many slots.
 #define BATCH 32
@@ -65,8 +63,7 @@ static __noinline bool take_offload(const struct vnet_queue *rx, struct packet *
         p->csum_start = le16_get(header->csum_start);
         p->csum_offset = le16_get(header->csum_offset);
         // Never in the headers that the network layer relies on once it has looked at them.
-        if (p->csum_start < CSUM_START_MIN ||
-            p->csum_start + (uint32_t)p->csum_offset + sizeof(uint16_t) > p->len)
+        if (!packet_csum_inside(p))
             return false;
         p->flags |= PACKET_CSUM_PARTIAL;
     } else if (header->flags & VNET_HDR_DATA_VALID) {
@@ -222,7 +219,7 @@ void vnet_rx_start(struct vnet_queue *rx, unsigned frame_max)
 static __noinline void give_offload(const struct vnet_queue *tx, const struct packet *p)
 {
     struct vnet_header *header = (struct vnet_header *)(p->data - HEADER);
-    if (!tx->csum || !csum_marks_ok(p))
+    if (!tx->csum || !packet_csum_inside(p))
         return;
     header->flags = VNET_HDR_NEEDS_CSUM;
     header->csum_start = le16_make(p->csum_start);

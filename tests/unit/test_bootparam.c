@@ -85,7 +85,8 @@ static void test_limits(void **state)
     static char line[8000];
     memset(line, 'x', sizeof(line) - 1);
     parse(line);
-    assert_int_equal(strlen(bootparam_rejected(0)), 2047);
+    assert_non_null(strstr(bootparam_rejected(0), "2047"));
+    assert_null(bootparam_rejected(1)); // half a word is not taken for one
     memcpy(line, "-- ", 3);
     for (size_t i = 3; i + 1 < sizeof(line); i++)
         line[i] = i % 2 ? 'y' : ' ';

@@ -370,6 +370,17 @@ static void far_future(void **state)
     assert_true(timer_cancel(&items[1].timer));
 }
 
+// After years of uptime a timer is set for its time, not for a limit that lies in the past.
+static void long_uptime(void **state)
+{
+    (void)state;
+    fresh_items();
+    counter += 840ULL * 24 * 3600 * counter_hz;
+    timer_start_in(&items[0].timer, NSEC_PER_SEC);
+    assert_in_range(device.when - counter, counter_hz - 1, counter_hz + 1);
+    assert_true(timer_cancel(&items[0].timer));
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, start)
 
 int main(void)
@@ -385,6 +396,7 @@ int main(void)
         TEST(equal_times_keep_their_order),
         TEST(past_times_do_not_starve),
         TEST(far_future),
+        TEST(long_uptime),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -397,7 +397,6 @@ static void test_tx_offload_stale(void **state)
         uint16_t start, offset;
     } stale[] = {{41, 0x45, 34, 6},
                  {34, 0x45, 34, 6},
-                 {100, 0x46, 34, 6},
                  {100, 0x45, 14, 2},
                  {60, 0x45, 34, 65535}};
     (void)state;
