@@ -100,7 +100,8 @@ class Ping:
             return f"no reply yet   {self.last}"
         lost = max(self.sent - self.received, 0)
         middle = sorted(self.times)[len(self.times) // 2]
-        return (f"{self.received} replies, {lost} lost ({100 * lost / self.sent:.0f} %), round trip "
+        percent = 100 * lost / self.sent
+        return (f"{self.received} replies, {lost} lost ({percent:.0f} %), round trip "
                 f"{min(self.times):.2f} / {middle:.2f} / {max(self.times):.2f} ms (min/median/max)")
 
 
@@ -255,9 +256,9 @@ def attach(router, ping):
     stdin = sys.stdin.fileno()
     before = termios.tcgetattr(stdin)
     router.console.on_bytes = lambda data: os.write(sys.stdout.fileno(), data)
-    os.write(sys.stdout.fileno(), router.transcript)
     try:
-        tty.setraw(stdin)
+        tty.setraw(stdin, termios.TCSADRAIN)    # which keeps what was typed ahead
+        os.write(sys.stdout.fileno(), router.transcript)
         while router.alive():
             ready = router.wait(stdin, ping, timeout_s=1)
             router.console.data = b""
@@ -277,6 +278,29 @@ PICTURE = """\
   host 192.0.2.2 -- eth0 192.0.2.1 [router] eth1 198.51.100.1 -- host 198.51.100.2"""
 
 
+def console_session(router, ping):
+    print("  the console is attached: `?` lists its commands, Ctrl-] leaves\n", flush=True)
+    try:
+        attach(router, ping)
+    except PoweredOff:
+        print("  the router switched itself off")
+    print(f"  ping  {ping.sum()}")
+    return 0
+
+
+def table_session(router, ping, once):
+    """Ctrl-C is how the table is meant to end: status 0, if there is anything to show."""
+    try:
+        wait_reply(router, ping)
+        draw_last(router, ping, run_table(router, ping, once))
+    except KeyboardInterrupt:
+        print()
+        if not ping.received:
+            return 130
+    print("\nNext: `make run CONSOLE=1` attaches to the router's console (docs/console.md).")
+    return 0
+
+
 def session(machine, image, once):
     """All between start and end, in the private namespaces. The exit status."""
     print(f"make run: {image.relative_to(TOP)} on {machine.words}\n{PICTURE}", flush=True)
@@ -286,22 +310,8 @@ def session(machine, image, once):
         wait_booted(router)
         ping = Ping(hosts[0], rig.HOST_IPS[1])
         if flag("CONSOLE"):
-            print("  the console is attached: `?` lists its commands, Ctrl-] leaves\n", flush=True)
-            try:
-                attach(router, ping)
-            except PoweredOff:
-                print("  the router switched itself off")
-            print(f"  ping  {ping.sum()}")
-            return 0
-        wait_reply(router, ping)
-        table = None
-        try:
-            table = run_table(router, ping, once)
-            draw_last(router, ping, table)
-        except KeyboardInterrupt:
-            print()
-        print("\nNext: `make run CONSOLE=1` attaches to the router's console; docs/ tells the rest.")
-        return 0
+            return console_session(router, ping)
+        return table_session(router, ping, once)
     except Failure as failure:
         kept = router.keep_transcript()
         raise Failure(f"{failure}" + (f" (console: {kept})" if kept else "")) from None

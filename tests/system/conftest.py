@@ -16,7 +16,6 @@ from rig import router as rig_router    # noqa: E402
 from rig.router import Router           # noqa: E402
 
 DGRAM_QUEUE = 2048
-FATAL = ("panic:", "sluice: fault", "bug:")
 
 
 def pytest_configure(config):

@@ -71,9 +71,10 @@ def test_memory(memory):
         assert size - 64 <= found <= size
 
 
-@pytest.mark.parametrize("size", ["4K", "64K", "300K", "1M", "2500K", "3M", "4M", "5M", "6M", "8M"])
+@pytest.mark.parametrize("size", ["4K", "64K", "300K", "1M", "2500K", "3M", "4M", "5M", "6M",
+                                  "8M"])
 def test_too_little_memory(size):
-    """It forwards, perhaps with fewer packets in flight, or says what it lacks; never just hangs."""
+    """It forwards, perhaps with fewer packets in flight, or says what it lacks."""
     router = Router(append=f"mem={size}", memory="16M").start()
     with router:
         match = router.console.expect(r"[\w.-]+# |memory|too few", SPEAKS)

@@ -25,7 +25,8 @@ arp 198.51.100.2 02:00:00:00:01:02
 ip route 198.18.0.0/15 198.51.100.2
 forwarding cpus 1-3
 """
-BAD = CONFIG.replace("192.0.2.1/24", "192.0.2.1/33") + "ip route 198.18.0.1/15 198.51.100.2\nfoo bar\n"
+BAD = (CONFIG.replace("192.0.2.1/24", "192.0.2.1/33")
+       + "ip route 198.18.0.1/15 198.51.100.2\nfoo bar\n")
 
 
 def initrd(tmp_path, text):
@@ -269,3 +270,4 @@ def test_host_only_port_does_not_forward():
         fr.assert_echo_reply(router.links[0].frames[0], request)
         router.collect(1)
         assert not router.links[1].frames, "forwarded from a host-only port"
+        assert router.drops()[("eth0", "host-only")] == 1

@@ -228,11 +228,21 @@ def test_oversize_frame_drop(router):
     router.dropped(frame, "rx-oversize")
 
 
-@pytest.mark.parametrize("length", [0, 1, 6, 12, 13])
+@pytest.mark.parametrize("length", [1518, 1519, 2034, 2048, 4096, 9014, 30000, 65000])
+def test_jumbo_frame(router, length):
+    """Far more than a buffer holds: the device drops it or we do, and the next one passes."""
+    frame = fr.udp(size=1514)
+    frame = fr.patch(frame + bytes(length - len(frame)), 2, (length - 14).to_bytes(2, "big"))
+    assert router.exchange(frame, frame) == [[], []]
+    router.passes(fr.udp())
+    counters = router.counters()["eth0"]
+    assert counters["resets"] == counters["rx_errors"] == 0
+
+
+@pytest.mark.parametrize("length", [1, 6, 12, 13])
 def test_truncated_ethernet_drop(router, length):
     """QEMU may pad or drop what is too short for it: the router must only live on."""
-    if length:
-        router.exchange(fr.udp()[:length])
+    assert router.exchange(fr.udp()[:length]) == [[], []]
     router.passes(fr.udp())
 
 

@@ -108,7 +108,8 @@ def test_many_nics():
             router.links[port].answers[fr.ip_bytes(host)] = fr.mac_bytes(mac)
         for port in range(4):
             out = (port + 1) % 4
-            frame = bytes(fr.ether(dst=f"02:00:00:00:00:0{port + 1}", src=f"02:00:00:00:01:0{port + 1}")
+            ether = fr.ether(dst=f"02:00:00:00:00:0{port + 1}", src=f"02:00:00:00:01:0{port + 1}")
+            frame = bytes(ether
                           / fr.IP(src=f"10.0.{port}.2", dst=f"10.0.{out}.2", ttl=9)
                           / fr.Raw(fr.payload(30)))
             router.links[port].send(frame)

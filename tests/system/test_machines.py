@@ -93,7 +93,8 @@ def test_more_cpus_than_it_uses():
 
 def test_behind_a_bridge():
     """The NICs on a second bus: windows and interrupts through a PCI bridge."""
-    bus = ["-device", "pcie-root-port,id=rp0,chassis=1", "-device", "pcie-root-port,id=rp1,chassis=2"]
+    bus = [word for number in (0, 1)
+           for word in ("-device", f"pcie-root-port,id=rp{number},chassis={number + 1}")]
     router = Router()
     words = router.command
     nics = [at for at, word in enumerate(words) if word.startswith("virtio-net-pci")]

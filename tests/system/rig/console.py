@@ -45,7 +45,7 @@ class Console:
         self.socket.close()
 
     def pump(self, timeout_s=0.0):
-        """Takes what has come, waiting for the first of it. False when the other side has closed."""
+        """Takes what has come, waiting for the first of it. False when the other side closed."""
         ready, _, _ = select.select([self.socket], [], [], timeout_s)
         if not ready:
             return True
@@ -83,6 +83,12 @@ class Console:
     def skip(self):
         """Forgets what was not expected so far."""
         while select.select([self.socket], [], [], 0)[0] and self.pump():
+            pass
+        self.at = len(self.data)
+
+    def settle(self, quiet_s=0.3):
+        """Waits until nothing has come for a moment, and forgets it."""
+        while select.select([self.socket], [], [], quiet_s)[0] and self.pump():
             pass
         self.at = len(self.data)
 

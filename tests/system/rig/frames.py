@@ -140,7 +140,7 @@ def fragments(frame, mtu, out=1):
 
 
 def echo_reply(request, port=0):
-    """The reply to an echo request: addresses swapped, type 0, fields of the router's own left 0."""
+    """The parts of a reply to an echo request, without the fields that are the router's own."""
     ip = ip_packet(request)
     header = (ip[0] & 15) * 4
     icmp = bytearray(ip[header:])

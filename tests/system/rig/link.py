@@ -3,7 +3,6 @@
 # The other end of a port's cable: a unix datagram socket, one datagram one raw frame, no root
 # needed. The host at this end answers ARP requests for its addresses (RFC 826) unless told not to.
 
-import os
 import socket
 import struct
 from collections import deque
@@ -28,11 +27,6 @@ class Link:
         self.answers = {}       # address: MAC address that this end answers for
         if number < len(HOST_IPS):
             self.answers[ip_bytes(HOST_IPS[number])] = mac_bytes(HOST_MACS[number])
-
-    def netdev(self):
-        local = f"{os.path.dirname(self.remote)}/p{self.number}.gen"
-        return (f"dgram,local.type=unix,local.path={self.remote},"
-                f"remote.type=unix,remote.path={local}")
 
     def fileno(self):
         return self.socket.fileno()
