@@ -131,12 +131,13 @@ static int compare(uint64_t a, uint64_t b) { return (a > b) - (a < b); }
 static void plan_neighbour(struct plan *plan, const struct config_neighbour *before,
                            const struct config_neighbour *after)
 {
-    struct step step = {.kind = before ? STEP_NEIGHBOUR_DEL : STEP_NEIGHBOUR_ADD};
-    if (before && after)
-        step.kind = STEP_NEIGHBOUR_SET;
-    step.addr = before ? before->addr : after->addr;
-    memcpy(step.mac, after ? after->mac : before->mac, sizeof(step.mac));
-    memcpy(step.was_mac, before ? before->mac : after->mac, sizeof(step.was_mac));
+    const struct config_neighbour *now = after ? after : before, *was = before ? before : after;
+    enum step_kind kind = before && after ? STEP_NEIGHBOUR_SET
+                          : before        ? STEP_NEIGHBOUR_DEL
+                                          : STEP_NEIGHBOUR_ADD;
+    struct step step = {.kind = (uint8_t)kind, .addr = now->addr};
+    memcpy(step.mac, now->mac, sizeof(step.mac));
+    memcpy(step.was_mac, was->mac, sizeof(step.was_mac));
     plan_step(plan, &step);
 }
 
