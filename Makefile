@@ -64,7 +64,7 @@ root12: root
 	@build/root.sh bookworm out/root12
 
 deps: root
-	@build/deps.sh newlib libfdt
+	@build/deps.sh newlib libfdt lwip
 
 bench-packages: root
 	@tests/bench/fetch-linux

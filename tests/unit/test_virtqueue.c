@@ -395,10 +395,7 @@ static void test_tx_offload_stale(void **state)
         unsigned len;
         uint8_t version_ihl;
         uint16_t start, offset;
-    } stale[] = {{41, 0x45, 34, 6},
-                 {34, 0x45, 34, 6},
-                 {100, 0x45, 14, 2},
-                 {60, 0x45, 34, 65535}};
+    } stale[] = {{41, 0x45, 34, 6}, {34, 0x45, 34, 6}, {100, 0x45, 14, 2}, {60, 0x45, 34, 65535}};
     (void)state;
     start();
     tx_dev.any_content = true;
