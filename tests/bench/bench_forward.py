@@ -163,11 +163,12 @@ def natural(count, gen, args, window, say, who):
 # How many packets wait when the guest wakes is the host's doing: on a quiet one 10 to 20. A series
 # that other load cut into small bursts says more about that load than about us.
 DISTURBED_BURST = 5
-SERIES_MAX = 3
+SERIES_MAX = 6
+SERIES_PAUSE_S = 5  # such spells last; each wait is longer than the one before
 
 
 def undisturbed(count, gen, args, window, say, who):
-    """natural(), measured again (at most twice) while the host is too busy to let bursts form;
+    """natural(), measured again (at most five times) while the host is too busy to let bursts form;
     the least disturbed series counts."""
     results = []
     while len(results) < SERIES_MAX:
@@ -175,7 +176,9 @@ def undisturbed(count, gen, args, window, say, who):
         burst = results[-1]["mean_burst"]
         if not burst or burst >= DISTURBED_BURST:
             break
-        say(f"{who}: bursts of {burst:.1f} packets: the host is busy")
+        say(f"{who}: bursts of {burst:.1f} packets: the host is busy, waiting")
+        if len(results) < SERIES_MAX:
+            time.sleep(SERIES_PAUSE_S * len(results))
     best = max(results, key=lambda result: result["mean_burst"] or 0)
     best["series"] = len(results)
     return best
