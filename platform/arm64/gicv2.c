@@ -3,7 +3,6 @@
 // GICv2 (Arm IHI 0048): memory-mapped CPU interface. We run as the non-secure world, or on a
 // machine that has only one: the group bits are then not ours, and bit 0 enables what is.
 
-#include "core/debug/log.h"
 #include "mm/vmalloc.h"
 #include "platform/arm64/gic.h"
 

@@ -3,10 +3,9 @@
 // GICv3 (Arm IHI 0069): CPU interface in system registers, a redistributor per CPU, all lines in
 // non-secure group 1.
 
-#include "core/debug/log.h"
+#include "arch/cpu.h"
 #include "mm/vmalloc.h"
 #include "platform/arm64/gic.h"
-#include "platform/platform.h"
 
 #define GICD_CTLR_ARE_NS (1u << 4)
 #define GICD_CTLR_GROUP1 (1u << 1)

@@ -4,10 +4,9 @@
 // to its guests, and with CNTVOFF_EL2 = 0 the same count elsewhere. One-shot by compare value, so
 // never early; the condition is level: it is masked until the next arming.
 
-#include "core/debug/log.h"
+#include "arch/cpu.h"
 #include "core/irq/irq.h"
 #include "core/time/clockevent.h"
-#include "platform/platform.h"
 
 #define CTL_ENABLE 1
 #define DT_VIRTUAL_TIMER 2 // order of `interrupts`: secure, physical, virtual, hypervisor
