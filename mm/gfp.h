@@ -4,6 +4,7 @@
 
 #pragma once
 
+#include "arch/layout.h"
 #include "core/lib/types.h"
 
 enum {
@@ -13,5 +14,5 @@ enum {
     GFP_DMA32 = 4,  // physical address below 4 GiB
 };
 
-#define PAGE_SHIFT 12
+#define PAGE_SHIFT ARCH_PAGE_SHIFT
 #define PAGE_SIZE (1UL << PAGE_SHIFT)

@@ -221,13 +221,15 @@ mmio_t ioremap(paddr_t base, uint64_t len)
     end = ALIGN_UP(end, PAGE_SIZE);
     if (overlaps_ram(first, end - first))
         return (mmio_t){0};
+    if (end <= ARCH_DEVICE_WINDOW_BYTES)
+        return (mmio_t){ARCH_DEVICE_WINDOW + base};
     void *va = vmap(first, end - first, PROT_DEVICE);
     return (mmio_t){va ? (uintptr_t)va + (base - first) : 0};
 }
 
 void iounmap(mmio_t base)
 {
-    if (mmio_valid(base))
+    if (base.addr - ARCH_VMALLOC_BASE < ARCH_VMALLOC_BYTES) // else: none, or in the device window
         vunmap((void *)ALIGN_DOWN(base.addr, PAGE_SIZE));
 }
 

@@ -115,13 +115,15 @@ void platform_boot_stack(void **lowest, size_t *bytes);
 
 struct unwind_cursor {
     uintptr_t pc;
-    uintptr_t sp, fp; // of that frame; sp decides which stack it is on
-    uintptr_t ra;     // return address in a register, for a function without a frame; 0: none
+    uintptr_t sp, fp;   // of that frame; sp decides which stack it is on
+    uintptr_t ra;       // return address in a register, for a function without a frame; 0: none
+    uintptr_t function; // where the function that pc lies in starts; 0: unknown
 };
 void platform_unwind_here(struct unwind_cursor *cursor);
 void platform_unwind_frame(struct unwind_cursor *cursor, const struct trap_frame *frame);
 void platform_unwind_context(struct unwind_cursor *cursor, const struct thread_context *ctx);
-// One step towards the caller, inside [stack_low, stack_high) only; false at the end.
+// One step towards the caller, inside [stack_low, stack_high) only; false at the end. The caller
+// sets `function` before each step, for machines whose frames are described by nothing but code.
 bool platform_unwind_step(struct unwind_cursor *cursor, uintptr_t stack_low, uintptr_t stack_high);
 // Writes line `line` (from 0) of a readable dump of the frame's registers; false past the last.
 bool platform_format_frame(const struct trap_frame *frame, unsigned line, char *buf, size_t size);
@@ -141,7 +143,8 @@ void platform_cache_invalidate(const void *mem, size_t bytes);
 //                 arch_counter() (monotonic 64-bit)
 // arch/barrier.h: dma_wmb(), dma_rmb(), dma_mb(), compiler_barrier()
 // arch/mmio.h:    arch_mmio_read8..64, arch_mmio_write8..64
-// arch/layout.h:  ARCH_LINEAR_BASE/_BYTES, ARCH_VMALLOC_BASE/_BYTES, ARCH_VMEMMAP_BASE (its
-//                 root entries are its own), ARCH_IMAGE_BASE
+// arch/layout.h:  ARCH_PAGE_SHIFT, ARCH_LINEAR_BASE/_BYTES, ARCH_VMALLOC_BASE/_BYTES,
+//                 ARCH_VMEMMAP_BASE (its root entries are its own), ARCH_IMAGE_BASE,
+//                 ARCH_DEVICE_WINDOW/_BYTES (uncached view of physical address 0 and up; 0: none)
 // arch/thread.h:  struct thread_context, struct trap_frame
 // arch/pagetable.h: the table format

@@ -28,6 +28,12 @@ static void stack_bounds(uintptr_t sp, uintptr_t *low, uintptr_t *high)
     }
 }
 
+static uintptr_t symbol_start(uintptr_t pc)
+{
+    size_t offset = 0;
+    return symbol_lookup(pc, &offset) ? pc - offset : 0;
+}
+
 static bool print_entry(enum log_level level, unsigned number, uintptr_t pc)
 {
     size_t offset = 0;
@@ -55,6 +61,7 @@ void backtrace_print(enum log_level level, struct unwind_cursor cursor)
         if (!print_entry(level, n, cursor.pc) && n > 0)
             return;
         uintptr_t ra = cursor.ra;
+        cursor.function = symbol_start(cursor.pc);
         if (!platform_unwind_step(&cursor, low, high))
             return;
         // A function without a frame of its own is not in the chain: its caller is where the

@@ -10,9 +10,13 @@
 
 #pragma once
 
+#define ARCH_PAGE_SHIFT 12
 #define ARCH_LINEAR_BASE 0xffff000000000000
 #define ARCH_LINEAR_BYTES 0x0000800000000000
 #define ARCH_VMALLOC_BASE 0xffff800000000000
 #define ARCH_VMALLOC_BYTES 0x0000400000000000
 #define ARCH_VMEMMAP_BASE 0xfffffd0000000000
 #define ARCH_IMAGE_BASE 0xffffffff80000000
+// No window through which all devices can be reached: ioremap() maps each.
+#define ARCH_DEVICE_WINDOW 0
+#define ARCH_DEVICE_WINDOW_BYTES 0

@@ -9,9 +9,12 @@
 
 extern uintptr_t host_linear_base, host_vmalloc_base, host_vmemmap_base;
 
+#define ARCH_PAGE_SHIFT 12
 #define ARCH_LINEAR_BASE host_linear_base
 #define ARCH_LINEAR_BYTES 0x0000800000000000
 #define ARCH_VMALLOC_BASE host_vmalloc_base
 #define ARCH_VMALLOC_BYTES 0x0000000001000000
 #define ARCH_VMEMMAP_BASE host_vmemmap_base
 #define ARCH_IMAGE_BASE 0xffffffff80000000
+#define ARCH_DEVICE_WINDOW 0
+#define ARCH_DEVICE_WINDOW_BYTES 0
