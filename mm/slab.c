@@ -17,7 +17,7 @@
 
 #define CACHES_MAX 64
 #define OBJECT_MIN 8
-#define KMALLOC_CLASSES 9 // 8 << 0 to 8 << 8
+#define KMALLOC_CLASSES (PAGE_SHIFT - 3) // 8 << 0 to half a page
 #define KMALLOC_SLAB_MAX (OBJECT_MIN << (KMALLOC_CLASSES - 1))
 #define KMALLOC_MAX (PAGE_SIZE << BUDDY_MAX_ORDER)
 
@@ -36,10 +36,11 @@ static struct slab_cache caches[CACHES_MAX]; // the kmalloc classes come first
 static _Atomic unsigned cache_count;
 static struct spinlock create_lock = SPINLOCK_INIT; // protects the growth of cache_count
 
-static const char *const kmalloc_names[KMALLOC_CLASSES] = {
-    "kmalloc-8",   "kmalloc-16",  "kmalloc-32",   "kmalloc-64",   "kmalloc-128",
-    "kmalloc-256", "kmalloc-512", "kmalloc-1024", "kmalloc-2048",
+static const char *const kmalloc_names[] = {
+    "kmalloc-8",   "kmalloc-16",   "kmalloc-32",   "kmalloc-64",   "kmalloc-128",  "kmalloc-256",
+    "kmalloc-512", "kmalloc-1024", "kmalloc-2048", "kmalloc-4096", "kmalloc-8192",
 };
+static_assert(KMALLOC_CLASSES <= ARRAY_SIZE(kmalloc_names), "each class has a name");
 
 // ---- Slabs -----------------------------------------------------------------------------------
 

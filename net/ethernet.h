@@ -4,8 +4,8 @@
 
 #pragma once
 
+#include "core/lib/bytes.h"
 #include "core/lib/types.h"
-#include "net/bytes.h"
 
 #define ETH_HEADER_BYTES 14
 #define ETH_MAC_BYTES 6

@@ -52,8 +52,9 @@ static __always_inline bool header_sum_ok(uint64_t first, uint64_t second, uint3
 
 // Frames that are plain IPv4 packets for the router stay in `burst`, in order, their padding cut
 // off; the others are chained through p->next at `*odd`. Returns how many stay. No function is
-// called in the loop, so that all its state lives in scratch registers. Conditions that one
-// comparison tests are joined by |, which becomes a chain of conditional compares and one branch.
+// called in the loop, so that all its state lives in scratch registers. The conditions of the
+// header are named first, so that the compiler has the choice: one branch behind a chain of
+// conditional compares where the machine has these, else branches that compare.
 static __noinline unsigned classify(struct port *port, struct packet **burst, unsigned count,
                                     struct packet **odd)
 {
@@ -73,13 +74,16 @@ static __noinline unsigned classify(struct port *port, struct packet **burst, un
         const unsigned total = (uint16_t)__builtin_bswap32((uint32_t)ip0);
 
         bytes += p->len;
-        if (unlikely((eth0 << 16 != mac) |            // not for us, or IPv4 is off
-                     (eth1 << 8 >> 40 != PLAIN_IP4) | // another type, or options
-                     ((uint32_t)eth1 == mac_tail) |   // seems to come from us
-                     !header_sum_ok(ip0, ip1, dst) |
-                     (room - IP4_HEADER_BYTES > span) | // too short, or too long for the MTU
-                     ((uint8_t)ip1 <= 1)) ||            // TTL
-            unlikely(eth0 & BIT64(48)) ||               // from a group address
+        const bool not_for_us = eth0 << 16 != mac;            // or IPv4 is off
+        const bool other_type = eth1 << 8 >> 40 != PLAIN_IP4; // or options
+        const bool from_us = (uint32_t)eth1 == mac_tail;      // it seems
+        const bool bad_sum = !header_sum_ok(ip0, ip1, dst);
+        const bool bad_len = room - IP4_HEADER_BYTES > span; // too short, or too long for the MTU
+        const bool old = (uint8_t)ip1 <= 1;                  // TTL
+
+        if (unlikely(not_for_us) || unlikely(other_type) || unlikely(from_us) ||
+            unlikely(bad_sum) || unlikely(bad_len) || unlikely(old) ||
+            unlikely(eth0 & BIT64(48)) || // from a group address
             unlikely(ip4_filter.src[src & 0xff] | ip4_filter.dst[dst & 0xff] |
                      ip4_filter.own[ip4_own_hash(src)]) ||
             unlikely(total != room && !trim(p, total, room))) {
@@ -181,7 +185,7 @@ static __noinline unsigned classify_odd(struct port *port, struct packet *odd,
     return count;
 }
 
-static bool turn_again; // a port was not drained in the last turn, or has packets already again
+struct fastpath_turn fastpath_turn;
 
 // Arming follows a burst at once when the ring was drained: it finds what came meanwhile just as
 // an empty turn would, so there are no empty turns.
@@ -190,7 +194,7 @@ static __always_inline void arm(struct port *port, unsigned count)
     port->rx_pending = false; // before arming: the interrupt sets it
     if (count == BURST_MAX || port->ops->rx_arm(port, 0)) {
         port->rx_pending = !port->reset_wanted;
-        turn_again = true;
+        fastpath_turn.again = true;
     }
 }
 
@@ -213,10 +217,11 @@ static __always_inline unsigned poll_port(struct port *port)
 __noinline unsigned fastpath_poll(void)
 {
     unsigned taken = 0;
-    turn_again = false;
+    fastpath_turn.again = false;
     for (struct port **at = port_table, **end = at + port_table_used; at < end; at++)
         if ((*at)->rx_pending)
             taken += poll_port(*at);
+    fastpath_turn.taken = taken;
     return taken;
 }
 
@@ -225,8 +230,8 @@ static void net_softirq(void)
     unsigned taken = 0, turns = 0;
     do {
         taken += fastpath_poll();
-    } while (turn_again && taken < PACKET_BUDGET && ++turns < TURN_BUDGET);
-    if (turn_again)
+    } while (fastpath_turn.again && taken < PACKET_BUDGET && ++turns < TURN_BUDGET);
+    if (fastpath_turn.again)
         softirq_raise(SOFTIRQ_NET);
 }
 

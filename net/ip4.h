@@ -7,7 +7,7 @@
 
 #pragma once
 
-#include "net/bytes.h"
+#include "core/lib/bytes.h"
 #include "net/ethernet.h"
 #include "net/fib4.h"
 #include "net/port.h"

@@ -121,7 +121,9 @@ int irq_domain_map(struct irq_domain *domain, uint32_t hwirq, enum irq_trigger t
 {
     if (hwirq >= domain->hwirq_count)
         return -EINVAL;
-    int err = 0;
+    int err = domain->connect && !domain->irq_of[hwirq] ? domain->connect(domain, hwirq) : 0;
+    if (err)
+        return err;
     irq_flags_t flags = spin_lock_irqsave(&irq_lock);
     unsigned irq = domain->irq_of[hwirq];
     if (!irq) {
@@ -293,21 +295,47 @@ bool irq_get_stats(int irq, struct irq_stats *stats)
     return true;
 }
 
-static void start_controller(const struct irqchip_driver *driver)
+// ---- Start ------------------------------------------------------------------------------------
+
+#define CASCADE_MAX 8
+
+// Controllers between this one and the CPU. What a cycle leads round is too deep to be started.
+static unsigned depth_of(const struct dt_node *node)
 {
+    unsigned depth = 0;
+    while (depth < CASCADE_MAX && (node = dt_interrupt_parent(node)))
+        depth++;
+    return depth;
+}
+
+// Starts the controllers at `depth` that a driver is for; returns the greatest depth among all.
+static unsigned start_controllers(const struct irqchip_driver *driver, unsigned depth)
+{
+    unsigned deepest = 0;
     const struct dt_node *node = NULL;
     while ((node = dt_by_compatible(node, driver->compatible))) {
-        if (!dt_is_available(node) || domain_of(node))
+        if (!dt_is_available(node))
+            continue;
+        unsigned own_depth = depth_of(node);
+        deepest = MAX(deepest, own_depth);
+        if (own_depth != depth || domain_of(node))
             continue;
         int err = driver->init(node);
         if (err)
             log_err("irq: %s: controller did not start: error %d", node->name, err);
     }
+    return deepest;
 }
 
+// One round a level of the cascade: parents before children, whatever the order of the drivers.
 int irq_init(void)
 {
-    TABLE_FOREACH (struct irqchip_driver, driver, irqchip)
-        start_controller(driver);
+    unsigned deepest = 0;
+    for (unsigned depth = 0; depth <= deepest && depth < CASCADE_MAX; depth++) {
+        TABLE_FOREACH (struct irqchip_driver, driver, irqchip) {
+            unsigned below = start_controllers(driver, depth);
+            deepest = MAX(deepest, below);
+        }
+    }
     return root_handler ? 0 : -ENODEV;
 }

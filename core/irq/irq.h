@@ -28,6 +28,24 @@ void irq_free(int irq, void *arg);
 void irq_disable(int irq);
 void irq_enable(int irq);
 
+// ---- Message interrupts (msi.c) ----------------------------------------------------------------
+
+// One interrupt that a device raises by writing `data` to bus address `address`.
+struct msi_vector {
+    int irq; // for irq_request(): edge-triggered, masked until then
+    uint32_t data;
+    uint64_t address;
+};
+// Reserves `count` interrupts of the controller with this node for one device; device_id is how
+// the controller knows it (the requester id of PCI, after msi-map). All or none: 0, -ENODEV (no
+// such controller started), -ENOSPC (so many are not free), -ENOMEM. One call a device: release
+// before the next. Thread context.
+int msi_allocate(const struct dt_node *controller, uint32_t device_id, struct msi_vector *vectors,
+                 unsigned count);
+// Gives back what one msi_allocate() gave. The device sends none any more and no handler is left.
+void msi_release(const struct dt_node *controller, uint32_t device_id,
+                 const struct msi_vector *vectors, unsigned count);
+
 struct irq_stats {
     const char *name, *chip;
     uint32_t hwirq;

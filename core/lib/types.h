@@ -51,8 +51,11 @@ typedef uint64_t paddr_t;
 #define __unused __attribute__((unused))
 
 // Places an object in the linker table `name`; read it with TABLE_FOREACH. The section is
-// gathered by the linker script between __start_table_<name> and __stop_table_<name>.
-#define TABLE_ENTRY(name) __attribute__((used, retain, section("table_" #name)))
+// gathered by the linker script between __start_table_<name> and __stop_table_<name>. The
+// alignment, that of its pointers, keeps compilers from choosing a larger one, which would leave
+// gaps.
+#define TABLE_ENTRY(name) \
+    __attribute__((used, retain, section("table_" #name), aligned(sizeof(void *))))
 #define TABLE_DECLARE(type, name) extern const type __start_table_##name[], __stop_table_##name[]
 #define TABLE_FOREACH(type, it, name) \
     for (const type *it = __start_table_##name; it < __stop_table_##name; it++)

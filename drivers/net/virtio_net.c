@@ -4,7 +4,8 @@
 // virtio_net_queue.c; here are probe, start and stop, features, link and interrupts.
 //
 // Transmission causes no interrupts: sent packets are freed when more are sent, and before the CPU
-// sleeps. A configuration interrupt tells of the link and of a device that wants to be reset.
+// sleeps. A configuration interrupt tells of the link and of a device that wants to be reset. Both
+// come as messages, each with a vector of its own if there are two, or else by the INTx pin.
 
 #include <string.h>
 
@@ -34,6 +35,8 @@ enum net_feature { // 5.1.3
 };
 
 enum net_queue { QUEUE_RX, QUEUE_TX };
+
+#define VECTORS_MAX 2 // the first is for the configuration, the last for the receive queue
 
 #define MTU_DEFAULT 1500
 #define MTU_MIN 68        // RFC 791, 3.2
@@ -100,7 +103,8 @@ struct virtio_net {
     struct timer starved; // runs while the receive queue waits for buffers
     struct virtio_net *next;
     unsigned most; // the MTU that buffers are made for; port.mtu may be less
-    int irq;       // with our handler on it; 0 before the first start
+    bool attached; // our handlers are on irqs[]; not before the first start
+    int irqs[VECTORS_MAX];
 };
 
 static struct virtio_net *nets; // all, newest first; changed at boot only
@@ -135,17 +139,78 @@ static enum irq_result vnet_interrupt(void *arg)
     return reasons ? IRQ_HANDLED : IRQ_NONE;
 }
 
-// Once, at the first start; a stopped device is reset and does not interrupt.
-static int attach_interrupt(struct virtio_net *net)
+static enum irq_result vnet_config_message(void *arg)
 {
-    if (net->irq)
-        return 0;
+    struct virtio_net *net = arg;
+    if (net->rx.live)
+        config_changed(net);
+    return IRQ_HANDLED;
+}
+
+static enum irq_result vnet_queue_message(void *arg)
+{
+    struct virtio_net *net = arg;
+    port_rx_ready(&net->port);
+    return IRQ_HANDLED;
+}
+
+// One vector for both: which it was is not said (4.1.4.5 leaves the ISR to INTx).
+static enum irq_result vnet_any_message(void *arg)
+{
+    vnet_queue_message(arg);
+    return vnet_config_message(arg);
+}
+
+// By number of vectors.
+static const irq_handler_t message_handlers[VECTORS_MAX + 1][VECTORS_MAX] = {
+    [1] = {vnet_any_message},
+    [2] = {vnet_config_message, vnet_queue_message},
+};
+
+static void detach_messages(struct virtio_net *net, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        irq_free(net->irqs[i], net);
+    virtio_vectors_disable(net->vdev);
+    net->attached = false;
+}
+
+static int attach_messages(struct virtio_net *net, unsigned count)
+{
+    int err = virtio_vectors_enable(net->vdev, count, net->irqs);
+    if (err)
+        return err;
+    for (unsigned i = 0; i < count; i++) {
+        err = irq_request(net->irqs[i], message_handlers[count][i], net, net->port.name);
+        if (err) {
+            detach_messages(net, i);
+            return err;
+        }
+    }
+    return 0;
+}
+
+static int attach_line(struct virtio_net *net)
+{
     int irq = pci_irq(net->vdev->pci);
     int err = irq > 0 ? irq_request(irq, vnet_interrupt, net, net->port.name) : irq;
     if (err)
         log_err("%s: no interrupt (%d)", net->port.name, err);
-    else
-        net->irq = irq;
+    return err;
+}
+
+// Once, at the first start; a stopped device is reset and does not interrupt. As many vectors as
+// can be had, `most` at most, or the pin.
+static int attach_interrupts(struct virtio_net *net, unsigned most)
+{
+    int err = -ENOSPC;
+    if (net->attached)
+        return 0;
+    for (unsigned count = most; count && err == -ENOSPC; count--)
+        err = attach_messages(net, count);
+    if (err)
+        err = attach_line(net);
+    net->attached = !err;
     return err;
 }
 
@@ -202,11 +267,15 @@ static unsigned offered_mtu(const struct virtio_net *net)
     return 0;
 }
 
+// With INTx no vector is looked at.
 static int set_up_queues(struct virtio_net *net)
 {
-    int err = virtio_queue_setup(net->vdev, QUEUE_RX, &net->rx.vq, VNET_RING_MAX);
+    struct virtio_device *vdev = net->vdev;
+    int err = virtio_config_vector(vdev, 0);
     if (!err)
-        err = virtio_queue_setup(net->vdev, QUEUE_TX, &net->tx.vq, VNET_RING_MAX);
+        err = virtio_queue_setup(vdev, QUEUE_RX, &net->rx.vq, VNET_RING_MAX, vdev->vectors - 1);
+    if (!err)
+        err = virtio_queue_setup(vdev, QUEUE_TX, &net->tx.vq, VNET_RING_MAX, VIRTIO_NO_VECTOR);
     return err;
 }
 
@@ -239,21 +308,38 @@ static void silence(struct virtio_net *net)
     pci_disable(net->vdev->pci, PCI_COMMAND_MASTER);
 }
 
+// From a device that was reset to one that has its queues, but not yet DRIVER_OK.
+static int set_up_device(struct virtio_net *net)
+{
+    virtio_acknowledge(net->vdev);
+    unsigned mtu = offered_mtu(net);
+    net->most = mtu ? mtu : MTU_DEFAULT;
+    net->port.mtu = (uint16_t)MIN(net->port.mtu, net->most);
+    int err = virtio_negotiate(net->vdev, features, ARRAY_SIZE(features), mtu ? 0 : BIT64(F_MTU));
+    return err ? err : set_up_queues(net);
+}
+
+static int attach_and_set_up(struct virtio_net *net, unsigned vectors)
+{
+    int err = attach_interrupts(net, vectors);
+    return err ? err : set_up_device(net);
+}
+
 static int start(struct port *port)
 {
     struct virtio_net *net = net_of(port);
     int err = virtio_reset(net->vdev);
     if (err)
         return err;
-    virtio_acknowledge(net->vdev);
-    unsigned mtu = offered_mtu(net);
-    net->most = mtu ? mtu : MTU_DEFAULT;
-    port->mtu = (uint16_t)MIN(port->mtu, net->most);
-    err = virtio_negotiate(net->vdev, features, ARRAY_SIZE(features), mtu ? 0 : BIT64(F_MTU));
-    if (!err)
-        err = set_up_queues(net);
-    if (!err)
-        err = attach_interrupt(net);
+    err = attach_and_set_up(net, VECTORS_MAX);
+    // A device that offers vectors may have no room for them when it comes to it (4.1.5.1.2).
+    while (err == -EBUSY && net->vdev->vectors) {
+        unsigned vectors = net->vdev->vectors;
+        log_warn("%s: the device refuses %u message interrupts", port->name, vectors);
+        silence(net);
+        detach_messages(net, vectors);
+        err = attach_and_set_up(net, vectors - 1);
+    }
     if (err)
         silence(net);
     else

@@ -10,6 +10,7 @@
 
 #include "drivers/net/virtio_net_queue.h"
 
+#include "core/lib/bytes.h"
 #include "core/time/clock.h"
 
 #define HEADER sizeof(struct vnet_header)
@@ -37,7 +38,7 @@ static __always_inline struct vnet_header *posted_header(struct packet *p)
 static __always_inline uint16_t header_word(struct packet *p)
 {
     uint16_t word;
-    __builtin_memcpy(&word, posted_header(p), sizeof(word));
+    __builtin_memcpy(&word, __builtin_assume_aligned(posted_header(p), 2), sizeof(word));
     return word;
 }
 
@@ -47,7 +48,8 @@ static __always_inline void set_plain(struct packet *p, uint32_t len)
     uint64_t word = len;
     _Static_assert(offsetof(struct packet, csum_start) == offsetof(struct packet, len) + 6,
                    "one word of the packet");
-    __builtin_memcpy((char *)p + offsetof(struct packet, len), &word, sizeof(word));
+    __builtin_memcpy(__builtin_assume_aligned((char *)p + offsetof(struct packet, len), 8), &word,
+                     sizeof(word));
 }
 
 // 5.1.6.4: what the device says about the checksum. False: nonsense, or a frame of a kind that
@@ -226,6 +228,14 @@ static __noinline void give_offload(const struct vnet_queue *tx, const struct pa
     header->csum_offset = le16_make(p->csum_offset);
 }
 
+// The frame, and so its header, may begin anywhere.
+static __always_inline void clear_header(struct vnet_header *header)
+{
+    _Static_assert(HEADER == 12, "a word of eight and one of four");
+    store64(header, 0);
+    store32(&header->csum_offset, 0);
+}
+
 // Fills `count` slots from `slot` on. Flags of the descriptors stay 0.
 static __always_inline void tx_run(struct vnet_queue *tx, struct packet **packets, unsigned slot,
                                    unsigned count)
@@ -236,7 +246,7 @@ static __always_inline void tx_run(struct vnet_queue *tx, struct packet **packet
         struct packet *p = packets[i];
         struct vnet_header *header = (struct vnet_header *)(p->data - HEADER);
         slots[i] = p;
-        __builtin_memset(header, 0, HEADER);
+        clear_header(header);
         if (unlikely(p->flags & PACKET_CSUM_PARTIAL))
             give_offload(tx, p);
         desc[i].addr = le64_make((uintptr_t)header + p->bus_delta);

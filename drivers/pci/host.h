@@ -51,6 +51,10 @@ void pci_size_resources(struct pci_device *dev);
 void pci_assign(struct pci_host *host);
 // pci.c: offers the devices of a bus and of all below it to the drivers.
 void pci_probe_bus(struct pci_bus *bus);
+// msi_route.c: the controller of a function's message interrupts, and the number by which it knows
+// the function. -ENODEV: the tree names none.
+int pci_msi_route(const struct pci_device *dev, const struct dt_node **controller,
+                  uint32_t *device_id);
 // ecam.c: configuration space of a function; invalid when it cannot be mapped.
 mmio_t ecam_config(struct pci_host *host, unsigned bus, unsigned devfn);
 

@@ -43,7 +43,7 @@ static void change_command(struct pci_device *dev, uint16_t clear, uint16_t set)
 // Bridges pass accesses on with the same bits: I/O and memory downwards, mastering upwards.
 void pci_enable(struct pci_device *dev, uint16_t command)
 {
-    change_command(dev, PCI_COMMAND_INTX_OFF, command);
+    change_command(dev, dev->msix ? 0 : PCI_COMMAND_INTX_OFF, command);
     for (struct pci_device *up = dev->bus->bridge; up; up = up->bus->bridge)
         change_command(up, 0, command);
 }
@@ -79,16 +79,6 @@ int pci_map_bar(const struct pci_device *dev, unsigned bar, uint64_t offset, uin
         return -ENODEV;
     *regs = ioremap(cpu + offset, len);
     return mmio_valid(*regs) ? 0 : -ENOMEM;
-}
-
-// The table of an MSI-X capability is filled with what a message controller gives out; none can be
-// asked for yet.
-int pci_msix_enable(struct pci_device *dev, unsigned count)
-{
-    struct pci_cap_walk walk = PCI_CAP_WALK;
-    if (!count || !pci_next_capability(dev, &walk, PCI_CAP_MSIX))
-        return -ENOENT;
-    return -ENODEV;
 }
 
 static const struct pci_driver *driver_for(const struct pci_device *dev)

@@ -45,6 +45,7 @@ struct pci_resource {
 
 struct pci_bus;
 struct pci_driver;
+struct pci_msix;
 
 struct pci_device {
     struct pci_device *next; // on its bus, in order of device and function number
@@ -58,6 +59,7 @@ struct pci_device {
     uint8_t int_pin;                   // 1..4 for INTA..D, 0 for none
     struct pci_resource res[PCI_BARS]; // BARs; of a bridge: two BARs, then its three windows
     struct dma_device dma;
+    struct pci_msix *msix;           // what pci_msix_enable() gave; NULL: INTx
     const struct pci_driver *driver; // that took it, or NULL
     char name[12];                   // bb:dd.f
 };
@@ -118,6 +120,11 @@ int pci_map_bar(const struct pci_device *dev, unsigned bar, uint64_t offset, uin
 // pin, or none in the interrupt map), or what irq_from_specifier() returns.
 int pci_irq(const struct pci_device *dev);
 
-// `count` message interrupts by MSI-X. -ENOENT: the device has no MSI-X capability; -ENODEV: no
-// interrupt controller here takes messages. Use pci_irq() then.
-int pci_msix_enable(struct pci_device *dev, unsigned count);
+// Message interrupts by MSI-X instead of INTx. The device raises interrupt irqs[i] by the number i,
+// which it is told in registers of its own; it needs PCI_COMMAND_MASTER to do so. To be called once
+// until pci_msix_disable(). -ENOENT: the device has no MSI-X capability; -ENODEV: no interrupt
+// controller takes its messages; -ENOSPC: fewer would be possible; -EINVAL, -EIO: the capability or
+// its table is broken; -ENOMEM. Use pci_irq() then.
+int pci_msix_enable(struct pci_device *dev, unsigned count, int *irqs);
+// Back to INTx; no effect when that is used already. No handler is left on the irqs.
+void pci_msix_disable(struct pci_device *dev);

@@ -44,8 +44,9 @@ static bool wait_clear(mmio_t regs, uint32_t flag)
     return false;
 }
 
-static int pl011_init(mmio_t regs)
+static int pl011_init(mmio_t regs, const struct dt_node *node)
 {
+    (void)node;
     // LCR_H must not change while the port is enabled or sending (3.3.8); a port that stays busy
     // is reprogrammed all the same, which garbles one character.
     wait_clear(regs, FR_BUSY);

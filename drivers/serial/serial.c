@@ -96,7 +96,7 @@ int serial_early_init(void)
     if (!mmio_valid(port.regs))
         return -ENOMEM;
     const struct serial_driver *driver = driver_for(node);
-    err = driver->init(port.regs);
+    err = driver->init(port.regs, node);
     if (err)
         return err;
     port.node = node;

@@ -15,7 +15,8 @@
 // The chip's side. Speed and format of the line are left as firmware set them.
 struct serial_driver {
     const char *compatible;
-    int (*init)(mmio_t regs);                // output usable afterwards; interrupts masked
+    // Output usable afterwards; interrupts masked. `node` says how the registers are laid out.
+    int (*init)(mmio_t regs, const struct dt_node *node);
     bool (*put)(mmio_t regs, char c);        // waits for room, bounded; false: lost
     void (*rx_enable)(mmio_t regs, bool on); // the receive interrupt
     void (*rx_acknowledge)(mmio_t regs);     // at the start of the interrupt handler

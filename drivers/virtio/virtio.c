@@ -16,9 +16,11 @@ enum common_register {
     DEVICE_FEATURE = 0x04,
     DRIVER_FEATURE_SELECT = 0x08,
     DRIVER_FEATURE = 0x0c,
+    CONFIG_VECTOR = 0x10,
     DEVICE_STATUS = 0x14,
     QUEUE_SELECT = 0x16,
     QUEUE_SIZE = 0x18,
+    QUEUE_VECTOR = 0x1a,
     QUEUE_ENABLE = 0x1c,
     QUEUE_NOTIFY_OFF = 0x1e,
     QUEUE_DESC = 0x20,
@@ -134,6 +136,33 @@ int virtio_negotiate(struct virtio_device *vdev, const struct virtio_feature *ta
     return -EIO;
 }
 
+int virtio_vectors_enable(struct virtio_device *vdev, unsigned count, int *irqs)
+{
+    int err = pci_msix_enable(vdev->pci, count, irqs);
+    vdev->vectors = err ? 0 : count;
+    return err;
+}
+
+void virtio_vectors_disable(struct virtio_device *vdev)
+{
+    pci_msix_disable(vdev->pci);
+    vdev->vectors = 0;
+}
+
+// The register reads as the vector if the device has taken it, and as none if it could not.
+static int set_vector(struct virtio_device *vdev, unsigned reg, unsigned vector)
+{
+    if (!vdev->vectors)
+        return 0;
+    mmio_write16(vdev->common, reg, (uint16_t)vector);
+    return mmio_read16(vdev->common, reg) == vector ? 0 : -EBUSY;
+}
+
+int virtio_config_vector(struct virtio_device *vdev, unsigned vector)
+{
+    return set_vector(vdev, CONFIG_VECTOR, vector);
+}
+
 // 64-bit registers are written as two words (4.1.3.1).
 static void write_address(const struct virtio_device *vdev, unsigned off, uint64_t value)
 {
@@ -177,7 +206,7 @@ static int find_doorbell(struct virtio_device *vdev, struct virtqueue *vq)
 
 // The size is written back even if it is the device's own: it may have been less once.
 int virtio_queue_setup(struct virtio_device *vdev, unsigned number, struct virtqueue *vq,
-                       unsigned max_size)
+                       unsigned max_size, unsigned vector)
 {
     mmio_write16(vdev->common, QUEUE_SELECT, (uint16_t)number);
     unsigned size = choose_size(mmio_read16(vdev->common, QUEUE_SIZE), max_size);
@@ -190,6 +219,8 @@ int virtio_queue_setup(struct virtio_device *vdev, unsigned number, struct virtq
     vq->event_idx = virtio_has(vdev, VIRTIO_F_EVENT_IDX);
     virtqueue_reset(vq, vq->mem, size);
     err = find_doorbell(vdev, vq);
+    if (!err)
+        err = set_vector(vdev, QUEUE_VECTOR, vector);
     if (err)
         return err;
     mmio_write16(vdev->common, QUEUE_SIZE, (uint16_t)size);

@@ -43,6 +43,7 @@ struct virtio_device {
     uint32_t config_len, notify_len; // mapped bytes
     uint32_t notify_multiplier;
     uint64_t features; // negotiated
+    unsigned vectors;  // message interrupts in use; 0: the INTx pin
 };
 
 struct virtio_driver {
@@ -74,16 +75,35 @@ static inline bool virtio_has(const struct virtio_device *vdev, unsigned bit)
 {
     return vdev->features >> bit & 1;
 }
-// Makes queue `number` ready, with the device's size or `max_size` if that is less. Memory of an
-// earlier setup is used again. -ENOENT (the device has no such queue), -ENOMEM, -EIO.
+// Makes queue `number` ready, with the device's size or `max_size` if that is less, and `vector`
+// for its interrupts. Memory of an earlier setup is used again. -ENOENT (the device has no such
+// queue), -ENOMEM, -EIO, -EBUSY (see virtio_vectors_enable).
 int virtio_queue_setup(struct virtio_device *vdev, unsigned number, struct virtqueue *vq,
-                       unsigned max_size);
+                       unsigned max_size, unsigned vector);
 // Gives the queue's memory back; the device must be reset or off the bus.
 void virtio_queue_free(struct virtqueue *vq);
 void virtio_driver_ok(struct virtio_device *vdev);
 
+// ---- Interrupts --------------------------------------------------------------------------------
+//
+// Without further ado a device has its INTx pin: pci_irq() and virtio_isr(). With message
+// interrupts each source, a queue or the change of configuration, has a vector, by number; several
+// may share one. Vectors are set up anew after each reset. A device that cannot provide for one
+// says so then (4.1.5.1.2): -EBUSY, and the driver goes on with fewer or with INTx.
+
+#define VIRTIO_NO_VECTOR 0xffffu // this source does not interrupt
+
+// `count` vectors from 0 on; irqs[i] is for irq_request(). Errors are those of pci_msix_enable(),
+// and leave INTx in use.
+int virtio_vectors_enable(struct virtio_device *vdev, unsigned count, int *irqs);
+// Back to INTx. The device is reset and no handler is left on the irqs.
+void virtio_vectors_disable(struct virtio_device *vdev);
+// The vector for changes of the configuration; between reset and virtio_driver_ok(). Nothing
+// happens where INTx is in use. 0, -EBUSY.
+int virtio_config_vector(struct virtio_device *vdev, unsigned vector);
+
 uint8_t virtio_status(const struct virtio_device *vdev);
-// Reads the interrupt reasons, which also lowers the line (4.1.4.5). 0: not this device.
+// Reads the interrupt reasons, which also lowers the line (4.1.4.5). 0: not this device. INTx only.
 static inline uint8_t virtio_isr(const struct virtio_device *vdev)
 {
     return mmio_read8(vdev->isr, 0);

@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # What a start costs: guest instructions and time from reset to main() and to the first answered
-# ping, with 128 MiB and with 8 GiB; what the image is made of; the least RAM that forwards.
+# ping, with little RAM and with much; what the image is made of; the least RAM that forwards.
 # Method and what the figures mean: docs/measuring.md.
 #
 #   --quick     fewer starts, no search for the least RAM (the budget's size is tried)
 #   --profile   functions, top 30, of the start until the first answered ping
 #
-# Writes out/bench/boot.json, ends with status 1 when a budget of budgets.json is missed, 2 when
-# there is no result. Times are printed, never held against a budget.
+# Writes out/bench/boot[-MACHINE].json, ends with status 1 when a budget of budgets.json is missed,
+# 2 when there is no result. Times are printed, never held against a budget.
 
 import argparse
 import sys
@@ -23,7 +23,6 @@ from lib.generator import Generator, TrafficError                       # noqa: 
 from lib.machines import MACHINES                                       # noqa: E402
 from lib.pinger import Pinger                                           # noqa: E402
 
-MEMORIES = ["128M", "8G"]
 MARKS = ["kernel_start", "main"]
 PING_LIMIT_S = 20
 FORWARD_LIMIT_S = 4
@@ -33,7 +32,8 @@ RAM_LOW, RAM_HIGH = 2, 128  # MiB: QEMU refuses less; more than enough
 
 def parse():
     parser = argparse.ArgumentParser(description="cost of a start")
-    parser.add_argument("--platform", default="arm64", choices=MACHINES)
+    parser.add_argument("--platform", nargs="+", default=["arm64"], choices=MACHINES)
+    parser.add_argument("--cpu", help="another CPU model of that machine")
     parser.add_argument("--app", default="router")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--profile", action="store_true")
@@ -50,10 +50,10 @@ def ms(later, earlier):
 
 def start_once(args, img, code, memory):
     """One start until the first answered ping: counts, times (ms), profile."""
-    guest = vm.Guest(name=f"ours {memory}", kernel=img, config=topology.CONFIG, memory=memory,
-                     append=args.append)
-    machine = vm.Vm(MACHINES[args.platform], guest, plugin=tools.PLUGIN)
-    functions = code.elf.functions()
+    guest = vm.Guest(name=f"ours {code.machine.name} {memory}", kernel=img,
+                     config=topology.CONFIG, memory=memory, append=args.append)
+    machine = vm.Vm(code.machine, guest, plugin=tools.PLUGIN)
+    functions = code.functions()
     counters.write_params(machine.params, machine.counters, exact=True, code=code,
                           marks=[code.elf.symbol(name).addr for name in MARKS],
                           profile=functions if args.profile else ())
@@ -95,10 +95,10 @@ def summary(marks, shot, asleep, answered, machine, count, pinger, functions):
 def starts(args, img, code, say):
     """{memory: {insns, ms: medians; spread}} of the repeated starts."""
     results = {}
-    for memory in MEMORIES:
+    for memory in code.machine.boot_memories:
         runs = []
         for turn in range(args.repeats):
-            say(f"start with {memory}, run {turn + 1} of {args.repeats}")
+            say(f"{code.machine.name}: start with {memory}, run {turn + 1} of {args.repeats}")
             runs.append(start_once(args, img, code, memory))
         merged = {"asleep": all(run["asleep"] for run in runs), "spread": {},
                   "requests": [run["requests"] for run in runs]}
@@ -113,32 +113,32 @@ def starts(args, img, code, say):
     return results
 
 
-def forwards(args, img, mib):
+def forwards(args, img, machine, mib):
     """Does it boot and forward with that much RAM?"""
-    guest = vm.Guest(name=f"ours {mib}M", kernel=img, config=topology.CONFIG, memory=f"{mib}M",
-                     append=args.append)
-    machine = vm.Vm(MACHINES[args.platform], guest)
+    guest = vm.Guest(name=f"ours {machine.name} {mib}M", kernel=img, config=topology.CONFIG,
+                     memory=f"{mib}M", append=args.append)
+    running = vm.Vm(machine, guest)
     try:
-        with machine, Generator(tools.GENERATOR, machine.dir) as gen:
-            ready.wait_forwarding(machine, gen, FORWARD_LIMIT_S)
+        with running, Generator(tools.GENERATOR, running.dir) as gen:
+            ready.wait_forwarding(running, gen, FORWARD_LIMIT_S)
             gen.run(FORWARD_PACKETS, 32)
             return True
     except (vm.VmError, TrafficError):
         return False
 
 
-def least_ram(args, img, limit, say):
+def least_ram(args, img, machine, limit, say):
     """Least MiB that forwards; with --quick `limit` if that does, else None."""
     if args.quick:
-        say(f"forwarding with {limit} MiB")
-        return limit if forwards(args, img, limit) else None
+        say(f"{machine.name}: forwarding with {limit} MiB")
+        return limit if forwards(args, img, machine, limit) else None
     low, high = RAM_LOW, RAM_HIGH  # low fails (or is not tried), high works
-    if not forwards(args, img, high):
+    if not forwards(args, img, machine, high):
         return None
     while high - low > 1:
         middle = (low + high) // 2
-        say(f"least RAM: between {low} and {high} MiB, trying {middle}")
-        if forwards(args, img, middle):
+        say(f"{machine.name}: least RAM: between {low} and {high} MiB, trying {middle}")
+        if forwards(args, img, machine, middle):
             high = middle
         else:
             low = middle
@@ -151,7 +151,7 @@ def image_parts(img, elf_path, elf):
             "archives": mapfile.by_archive(elf_path.with_suffix(".map"), elf.loaded())}
 
 
-def print_result(results, parts, ram):
+def print_result(machine, results, parts, ram):
     rows = []
     for memory, result in results.items():
         for key in result["insns"]:
@@ -159,7 +159,8 @@ def print_result(results, parts, ram):
             rows.append([f"-m {memory}: reset to {key.replace('_', ' ')}",
                          tools.number(result["insns"][key]),
                          f"{low:,} to {high:,}", f"{result['ms'][key]:.1f}"])
-    print("Guest instructions and time of a start (time with the plugin, from QEMU's reset)")
+    print(f"\n{machine.name} ({machine.cpu}): guest instructions and time of a start (time with "
+          "the plugin, from QEMU's reset)")
     tools.table(rows, ["", "insns", "spread", "ms"])
     print(f"\nImage: {parts['image_bytes']:,} bytes; in memory:")
     rows = [[kind, tools.number(size)] for kind, size in parts["kinds"].items()]
@@ -169,33 +170,37 @@ def print_result(results, parts, ram):
         print()
         order = sorted(parts["archives"].items(), key=lambda item: -item[1])
         tools.table([[name, tools.number(size)] for name, size in order], ["from", "bytes"])
-    print(f"\nLeast RAM that forwards: {tools.number(ram)} MiB")
+    if machine.least_ram:
+        print(f"\nLeast RAM that forwards: {tools.number(ram)} MiB")
 
 
-def print_profile(results):
+def print_profile(machine, results):
     """Side by side, so that what grows with RAM stands out; the largest of either first."""
-    runs = [results[memory]["last"] for memory in MEMORIES]
+    runs = [results[memory]["last"] for memory in machine.boot_memories]
     small, large = (run["profile"] for run in runs)
     names = [name for _, _, name in runs[0]["functions"]]
     order = sorted(range(len(names)), key=lambda i: -max(small[i], large[i]))
     rows = [[names[i], tools.number(small[i]), tools.number(large[i]),
              f"{large[i] - small[i]:+,}"] for i in order[:profile.TOP_FUNCTIONS]]
     print("\nTop functions from reset to the first answered ping: instructions")
-    tools.table(rows, ["function", *MEMORIES, "difference"])
+    tools.table(rows, ["function", *machine.boot_memories, "difference"])
 
 
-def check(results, parts, ram, limits):
+def check(machine, results, parts, ram, limits):
     """Growth with RAM is that of the lowest counts: those with the fewest stray requests."""
-    small, large = (results[memory]["spread"] for memory in MEMORIES)
-    growth = {key: large[key][0] - small[key][0] for key in ("main", "first_ping")}
-    return tools.check_budgets([
-        ("first answered ping, 128 MiB", results[MEMORIES[0]]["insns"]["first_ping"],
+    less, more = machine.boot_memories
+    growth = {key: results[more]["spread"][key][0] - results[less]["spread"][key][0]
+              for key in ("main", "first_ping")}
+    checks = [
+        (f"first answered ping, {less}", results[less]["insns"]["first_ping"],
          limits["boot_first_ping"], "insn"),
-        ("8 GiB over 128 MiB, to main", growth["main"], limits["boot_ram_difference"], "insn"),
-        ("8 GiB over 128 MiB, to first ping", growth["first_ping"],
+        (f"{more} over {less}, to main", growth["main"], limits["boot_ram_difference"], "insn"),
+        (f"{more} over {less}, to first ping", growth["first_ping"],
          limits["boot_ram_difference"], "insn"),
-        ("image", parts["image_bytes"], limits["image_bytes"], "bytes"),
-        ("least RAM that forwards", ram, limits["min_ram_mib"], "MiB")])
+        ("image", parts["image_bytes"], limits["image_bytes"], "bytes")]
+    if machine.least_ram:
+        checks.append(("least RAM that forwards", ram, limits["min_ram_mib"], "MiB"))
+    return tools.check_budgets(checks)
 
 
 def strip(results):
@@ -203,35 +208,50 @@ def strip(results):
             for memory, result in results.items()}
 
 
+def measure(args, machine, say):
+    """(starts, image, least RAM) of one machine."""
+    img, elf_path = tools.image(machine.name, args.app)
+    code = Code(Elf(elf_path), machine)
+    results = starts(args, img, code, say)
+    limit = tools.budgets(machine.name).get("min_ram_mib")
+    ram = least_ram(args, img, machine, limit, say) if machine.least_ram else None
+    return results, image_parts(img, elf_path, code.elf), ram
+
+
+def report(args, machine, results, parts, ram):
+    """Prints and saves one machine's result. True if it kept its budgets."""
+    print_result(machine, results, parts, ram)
+    if args.profile:
+        print_profile(machine, results)
+    limits = tools.budgets(machine.name)
+    rows, kept = check(machine, results, parts, ram, limits)
+    print()
+    tools.table(rows, ["budget", "value", "limit", "unit", ""])
+    where = tools.save(tools.result_name("boot", machine.name), {
+        "starts": strip(results), "image": parts, "least_ram_mib": ram, "budgets": limits,
+        "budgets_kept": kept})
+    print(f"written: {where}", flush=True)
+    return kept
+
+
 def main():
     args = parse()
     say = tools.Progress()
-    limits = tools.budgets()
-    img, elf_path = tools.image(args.platform, args.app)
-    elf = Elf(elf_path)
     vm.private_network(say)
     tools.start()
-    try:
-        code = Code(elf, MACHINES[args.platform])
-        results = starts(args, img, code, say)
-        ram = least_ram(args, img, limits["min_ram_mib"], say)
-    except (vm.VmError, TrafficError, counters.PluginError, KeyError) as error:
+    status = 0
+    for machine in tools.machines(args):
+        try:
+            result = measure(args, machine, say)
+        except (vm.VmError, TrafficError, counters.PluginError, KeyError) as error:
+            say.done()
+            print(f"bench-boot: {machine.name}: {error}", file=sys.stderr)
+            status = 2
+            continue
         say.done()
-        print(f"bench-boot: {error}", file=sys.stderr)
-        return 2
-    say.done()
-    parts = image_parts(img, elf_path, elf)
-    print_result(results, parts, ram)
-    if args.profile:
-        print_profile(results)
-    rows, kept = check(results, parts, ram, limits)
-    print()
-    tools.table(rows, ["budget", "value", "limit", "unit", ""])
-    where = tools.save("boot.json", {"starts": strip(results), "image": parts,
-                                     "least_ram_mib": ram, "budgets": limits,
-                                     "budgets_kept": kept})
-    print(f"written: {where}")
-    return 0 if kept else 1
+        if not report(args, machine, *result):
+            status = status or 1
+    return status
 
 
 if __name__ == "__main__":

@@ -17,6 +17,12 @@
 
 static struct fake_function functions[FAKE_FUNCTIONS];
 static unsigned used;
+static struct {
+    paddr_t base;
+    uint8_t *mem;
+    size_t len;
+    uint64_t stuck;
+} memory;
 unsigned fake_pci_reads;
 uint64_t fake_pci_noise;
 
@@ -44,6 +50,7 @@ uint32_t fake_pci_get(const struct fake_function *f, unsigned off, unsigned byte
 void fake_pci_reset(void)
 {
     memset(functions, 0, sizeof(functions));
+    memset(&memory, 0, sizeof(memory));
     used = fake_pci_reads = 0;
     fake_pci_noise = 0;
 }
@@ -65,6 +72,14 @@ struct fake_function *fake_pci_add(struct fake_function *parent, unsigned devfn,
         put(f->writable, 0x20, 4, 0xfff0fff0);
     }
     return f;
+}
+
+struct fake_function *fake_pci_function(struct fake_function *parent, unsigned devfn)
+{
+    unsigned i = 0;
+    while (functions[i].parent != parent || functions[i].devfn != devfn)
+        assert_true(++i < used);
+    return &functions[i];
 }
 
 void fake_pci_bar(struct fake_function *f, unsigned bar, uint64_t len, unsigned flags)
@@ -92,6 +107,24 @@ void fake_pci_cap(struct fake_function *f, unsigned at, unsigned id, const void 
     memcpy(&f->config[at + 2], body, len);
     f->config[0x34] = (uint8_t)at;
     f->config[0x06] |= 0x10;
+}
+
+void fake_pci_memory(paddr_t base, void *mem, size_t len, uint64_t stuck)
+{
+    memory.base = base;
+    memory.mem = mem;
+    memory.len = len;
+    memory.stuck = stuck;
+}
+
+// The byte of register memory at an address; NULL for an address of configuration space.
+static uint8_t *in_memory(uintptr_t addr, unsigned bytes)
+{
+    uint64_t offset = addr - MAP_BASE - memory.base;
+    if (offset >= memory.len)
+        return NULL;
+    assert_true(offset + bytes <= memory.len && bytes == 4 && addr % bytes == 0);
+    return memory.mem + offset;
 }
 
 static struct fake_function *find(unsigned bus, unsigned devfn)
@@ -134,6 +167,12 @@ static uint64_t read_noise(unsigned devfn, unsigned off)
 uint64_t fake_mmio_read(uintptr_t addr, unsigned bytes)
 {
     unsigned off;
+    const uint8_t *mem = in_memory(addr, bytes);
+    if (mem) {
+        uint32_t value;
+        memcpy(&value, mem, sizeof(value));
+        return value;
+    }
     struct fake_function *f = locate(addr, bytes, &off);
     fake_pci_reads++;
     if (fake_pci_noise)
@@ -146,6 +185,13 @@ uint64_t fake_mmio_read(uintptr_t addr, unsigned bytes)
 void fake_mmio_write(uintptr_t addr, unsigned bytes, uint64_t value)
 {
     unsigned off;
+    uint8_t *mem = in_memory(addr, bytes);
+    if (mem) {
+        size_t word = (size_t)(mem - memory.mem) / 4;
+        if (word >= 64 || !(memory.stuck >> word & 1))
+            put(mem, 0, bytes, value);
+        return;
+    }
     struct fake_function *f = locate(addr, bytes, &off);
     for (unsigned i = 0; f && i < bytes && off + i < sizeof(f->config); i++) {
         uint8_t mask = f->writable[off + i];

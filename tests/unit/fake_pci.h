@@ -22,12 +22,17 @@ struct fake_function {
 void fake_pci_reset(void);
 struct fake_function *fake_pci_add(struct fake_function *parent, unsigned devfn, unsigned header,
                                    uint32_t id, uint32_t class_code);
+// One that was added before.
+struct fake_function *fake_pci_function(struct fake_function *parent, unsigned devfn);
 // A BAR of `len` bytes; flags are its low bits.
 void fake_pci_bar(struct fake_function *f, unsigned bar, uint64_t len, unsigned flags);
 // A bridge's optional windows.
 void fake_pci_windows(struct fake_function *f, bool io, bool pref64);
 // Puts a capability at `at`, in front of the list.
 void fake_pci_cap(struct fake_function *f, unsigned at, unsigned id, const void *body, size_t len);
+// Register memory behind a BAR: `len` bytes at a physical address. Writes to words whose bit is set
+// in `stuck`, from the first one on, are lost.
+void fake_pci_memory(paddr_t base, void *mem, size_t len, uint64_t stuck);
 uint32_t fake_pci_get(const struct fake_function *f, unsigned off, unsigned bytes);
 
 extern unsigned fake_pci_reads;

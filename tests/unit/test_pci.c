@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // The PCI host driver on a device tree and a PCI hierarchy in memory: discovery behind bridges,
-// every resource sized and placed inside all windows above it without overlap, INTx routing, and
-// then damaged trees and configuration space that answers with noise.
+// every resource sized and placed inside all windows above it without overlap, INTx routing,
+// message interrupts, and then damaged trees and configuration space that answers with noise.
 //
 // unit-sources: drivers/pci/ecam.c drivers/pci/scan.c drivers/pci/bar.c drivers/pci/assign.c
-// unit-sources: drivers/pci/irq.c drivers/pci/pci.c core/lib/dt.c core/lib/fmt.c
+// unit-sources: drivers/pci/irq.c drivers/pci/pci.c drivers/pci/msix.c drivers/pci/msi_route.c
+// unit-sources: core/lib/dt.c core/lib/fmt.c
 // unit-sources: tests/unit/fake_pci.c
 // unit-sources: out/deps/libfdt/libfdt/fdt.c out/deps/libfdt/libfdt/fdt_sw.c
 // unit-sources: out/deps/libfdt/libfdt/fdt_ro.c
@@ -55,12 +56,45 @@ int irq_from_specifier(const struct dt_node *controller, const uint32_t *spec, u
     return (int)spec[1] + 32;
 }
 
+// A controller with six message interrupts.
+#define MSI 0x8007u
+#define MSI_ADDRESS 0x12ff00000ULL
+#define MSI_FIRST 32
+static unsigned msi_taken;
+static uint32_t msi_device;
+
+int msi_allocate(const struct dt_node *controller, uint32_t device_id, struct msi_vector *vectors,
+                 unsigned count)
+{
+    if (controller->phandle != MSI)
+        return -ENODEV;
+    if (count > 6 - msi_taken)
+        return -ENOSPC;
+    for (unsigned i = 0; i < count; i++, msi_taken++)
+        vectors[i] = (struct msi_vector){
+            .irq = 100 + (int)i, .data = MSI_FIRST + msi_taken, .address = MSI_ADDRESS};
+    msi_device = device_id;
+    return 0;
+}
+
+void msi_release(const struct dt_node *controller, uint32_t device_id,
+                 const struct msi_vector *vectors, unsigned count)
+{
+    assert_int_equal(controller->phandle, MSI);
+    assert_int_equal(device_id, msi_device);
+    assert_true(vectors[0].irq == 100 && count <= msi_taken);
+    msi_taken -= count;
+}
+
 // ---- The tree --------------------------------------------------------------------------------
 
 struct tree {
     const uint32_t *ranges, *bus_range, *map;
     size_t ranges_bytes, bus_range_bytes, map_bytes;
     bool no_reg;
+    const uint32_t *msi_map; // or none
+    size_t msi_map_bytes;
+    uint32_t msi_mask, msi_parent;
 };
 
 static const uint32_t good_ranges[] = {
@@ -75,8 +109,12 @@ static const uint32_t good_buses[] = {0, 255};
 static const uint32_t good_map[] = {LINES(0), LINES(1), LINES(2), LINES(3)};
 
 static const struct tree good_tree = {
-    good_ranges,        good_buses,       good_map, sizeof(good_ranges),
-    sizeof(good_buses), sizeof(good_map), false,
+    .ranges = good_ranges,
+    .bus_range = good_buses,
+    .map = good_map,
+    .ranges_bytes = sizeof(good_ranges),
+    .bus_range_bytes = sizeof(good_buses),
+    .map_bytes = sizeof(good_map),
 };
 
 static char blob[16384];
@@ -104,6 +142,12 @@ static void write_host(const struct tree *tree)
     words("bus-range", tree->bus_range, tree->bus_range_bytes);
     WORDS("interrupt-map-mask", 0x1800, 0, 0, 7);
     words("interrupt-map", tree->map, tree->map_bytes);
+    if (tree->msi_map)
+        words("msi-map", tree->msi_map, tree->msi_map_bytes);
+    if (tree->msi_mask)
+        WORDS("msi-map-mask", tree->msi_mask);
+    if (tree->msi_parent)
+        WORDS("msi-parent", tree->msi_parent, 0x4711);
     fdt_end_node(blob);
 }
 
@@ -121,6 +165,9 @@ static int probe(const struct tree *tree)
     WORDS("phandle", GIC);
     WORDS("#interrupt-cells", 3);
     WORDS("#address-cells", 2);
+    fdt_end_node(blob);
+    fdt_begin_node(blob, "msi");
+    WORDS("phandle", MSI);
     fdt_end_node(blob);
     write_host(tree);
     fdt_end_node(blob);
@@ -362,7 +409,6 @@ static void test_interrupts(void **state)
     assert_int_equal(pci_irq(device(3)), 35 + (3 + 6 + 1) % 4);
     assert_int_equal(pci_irq(device(4)), -ENOENT);
     assert_int_equal(pci_irq(device(5)), -ENOENT);
-    assert_int_equal(pci_msix_enable(device(1), 2), -ENOENT);
     free_host();
 }
 
@@ -381,13 +427,210 @@ static void test_capabilities(void **state)
     assert_int_equal(pci_next_capability(device(1), &walk, PCI_CAP_VENDOR), 0x40);
     assert_int_equal(pci_next_capability(device(1), &walk, PCI_CAP_VENDOR), 0);
     assert_int_equal(pci_next_capability(device(1), &walk, PCI_CAP_VENDOR), 0);
-    assert_int_equal(pci_msix_enable(device(1), 2), -ENODEV);
     f->config[0x41] = 0x60; // a circle
     unsigned visits = 0;
     walk = PCI_CAP_WALK;
     while (pci_next_capability(device(1), &walk, PCI_CAP_VENDOR))
         visits++;
     assert_in_range(visits, 2, 48);
+    free_host();
+}
+
+// ---- Message interrupts ----------------------------------------------------------------------
+
+#define MSIX_CAP 0x80
+#define MSIX_ENTRIES 4
+#define MSIX_OFFSET 0x800 // in BAR 1
+#define CONTROL_ENABLE 0x8000u
+#define CONTROL_MASK_ALL 0x4000u
+
+static uint32_t table[MSIX_ENTRIES * 4];
+
+static void set_msix(struct fake_function *f, unsigned entries, uint32_t where)
+{
+    uint8_t body[10] = {(uint8_t)(entries - 1), (uint8_t)((entries - 1) >> 8)};
+    memcpy(body + 2, &where, sizeof(where));
+    fake_pci_cap(f, MSIX_CAP, PCI_CAP_MSIX, body, sizeof(body));
+    f->writable[MSIX_CAP + 3] = 0xc0;
+}
+
+// One device with a table full of nonsense, behind a host bridge as `tree` describes it.
+static struct pci_device *set_up_msix(const struct tree *tree, uint64_t stuck)
+{
+    fake_pci_reset();
+    struct fake_function *f = add_nic(NULL, 2 << 3, 1);
+    set_msix(f, MSIX_ENTRIES, MSIX_OFFSET | 1);
+    assert_int_equal(probe(tree), 0);
+    memset(table, 0x5a, sizeof(table));
+    fake_pci_memory(device(1)->res[1].addr + MSIX_OFFSET, table, sizeof(table), stuck);
+    msi_taken = 0;
+    return device(1);
+}
+
+static uint16_t control_of(const struct pci_device *dev) { return pci_read16(dev, MSIX_CAP + 2); }
+
+static void check_intx(const struct pci_device *dev)
+{
+    assert_null(dev->msix);
+    assert_int_equal(control_of(dev) & CONTROL_ENABLE, 0);
+    assert_int_equal(pci_read16(dev, PCI_COMMAND) & PCI_COMMAND_INTX_OFF, 0);
+    assert_int_equal(msi_taken, 0);
+}
+
+static const uint32_t whole_map[] = {0, MSI, 0x100, 0x10000};
+static const struct tree msi_tree = {
+    .ranges = good_ranges,
+    .bus_range = good_buses,
+    .map = good_map,
+    .ranges_bytes = sizeof(good_ranges),
+    .bus_range_bytes = sizeof(good_buses),
+    .map_bytes = sizeof(good_map),
+    .msi_map = whole_map,
+    .msi_map_bytes = sizeof(whole_map),
+};
+
+static void test_msix(void **state)
+{
+    (void)state;
+    int irqs[MSIX_ENTRIES + 1] = {0};
+    struct pci_device *dev = set_up_msix(&msi_tree, 0);
+    assert_int_equal(pci_msix_enable(dev, MSIX_ENTRIES + 1, irqs), -ENOSPC);
+    check_intx(dev);
+    assert_int_equal(pci_msix_enable(dev, 2, irqs), 0);
+    assert_true(irqs[0] == 100 && irqs[1] == 101);
+    assert_int_equal(msi_device, 0x110);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(table[4 * i], MSI_ADDRESS & UINT32_MAX);
+        assert_int_equal(table[4 * i + 1], MSI_ADDRESS >> 32);
+        assert_int_equal(table[4 * i + 2], MSI_FIRST + i);
+        assert_int_equal(table[4 * i + 3], 0);
+    }
+    assert_true((table[11] & 1) && (table[15] & 1)); // entries that are not used stay masked
+    assert_int_equal(control_of(dev) & 0xc000, CONTROL_ENABLE);
+    assert_int_equal(pci_read16(dev, PCI_COMMAND), PCI_COMMAND_INTX_OFF | PCI_COMMAND_MEMORY);
+    pci_enable(dev, PCI_COMMAND_MASTER); // does not bring INTx back
+    assert_true(pci_read16(dev, PCI_COMMAND) & PCI_COMMAND_INTX_OFF);
+    pci_msix_disable(dev);
+    check_intx(dev);
+    pci_msix_disable(dev);
+    assert_int_equal(pci_msix_enable(dev, 4, irqs), 0); // and once more
+    pci_msix_disable(dev);
+    free_host();
+}
+
+// A device that does not hold what is written is not enabled.
+static void test_msix_stuck(void **state)
+{
+    (void)state;
+    int irqs[2];
+    for (unsigned word = 0; word < 8; word++) {
+        struct pci_device *dev = set_up_msix(&msi_tree, BIT64(word));
+        assert_int_equal(pci_msix_enable(dev, 2, irqs), word % 4 == 3 ? 0 : -EIO);
+        if (word % 4 == 3)
+            pci_msix_disable(dev);
+        check_intx(dev);
+        free_host();
+    }
+}
+
+static void test_msix_bad_table(void **state)
+{
+    (void)state;
+    int irqs[2];
+    static const struct {
+        unsigned entries;
+        uint32_t where;
+        int err;
+    } cases[] = {
+        {4, MSIX_OFFSET | 1, 0},  {4, 0xfc0 | 1, 0},   {4, 0xfc8 | 1, -EINVAL},
+        {5, 0xfc0 | 1, -EINVAL},  {2048, 1, -EINVAL},  {4, 0xfffffff8 | 1, -EINVAL},
+        {4, 0x1000 | 1, -EINVAL}, {4, 0 | 2, -EINVAL}, {4, 0 | 6, -EINVAL},
+        {4, 0 | 7, -EINVAL},
+    };
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct pci_device *dev = set_up_msix(&msi_tree, 0);
+        struct fake_function *f = fake_pci_function(NULL, 2 << 3);
+        set_msix(f, cases[i].entries, cases[i].where);
+        fake_pci_memory(dev->res[1].addr + (cases[i].where & ~7u), table, sizeof(table), 0);
+        assert_int_equal(pci_msix_enable(dev, 2, irqs), cases[i].err);
+        pci_msix_disable(dev);
+        check_intx(dev);
+        free_host();
+    }
+}
+
+static int route(const struct tree *tree, uint32_t *id)
+{
+    const struct dt_node *controller = NULL;
+    set_up_msix(tree, 0);
+    int err = pci_msi_route(device(1), &controller, id);
+    if (!err)
+        assert_int_equal(controller->phandle, MSI);
+    free_host();
+    return err;
+}
+
+static void test_msi_route(void **state)
+{
+    (void)state;
+    uint32_t id;
+    struct tree tree = msi_tree;
+    assert_int_equal(route(&tree, &id), 0);
+    assert_int_equal(id, 0x110);
+    tree.msi_map = (const uint32_t[]){0, GIC, 0, 0x10, 0x10, MSI, 0x7000, 1, 0x10, GIC, 0, 9};
+    tree.msi_map_bytes = 48;
+    assert_int_equal(route(&tree, &id), 0);
+    assert_int_equal(id, 0x7000);
+    tree.msi_map_bytes = 31; // cut
+    assert_int_equal(route(&tree, &id), -ENODEV);
+    tree.msi_map = (const uint32_t[]){8, MSI, 0x50, 1};
+    tree.msi_map_bytes = 16;
+    assert_int_equal(route(&tree, &id), -ENODEV);
+    tree.msi_mask = 0xef;
+    tree.msi_map = (const uint32_t[]){0, MSI, 0x50, 1};
+    assert_int_equal(route(&tree, &id), 0);
+    assert_int_equal(id, 0x50);
+    tree.msi_map = (const uint32_t[]){0, 0x4712, 0, 0x10000}; // no such controller
+    assert_int_equal(route(&tree, &id), -ENODEV);
+    tree.msi_map = NULL;
+    assert_int_equal(route(&tree, &id), -ENODEV);
+    tree.msi_parent = MSI;
+    assert_int_equal(route(&tree, &id), 0);
+    assert_int_equal(id, 0x10);
+    tree.msi_parent = 0x4712;
+    assert_int_equal(route(&tree, &id), -ENODEV);
+}
+
+static void test_no_msix(void **state)
+{
+    (void)state;
+    int irqs[2];
+    struct tree tree = good_tree;
+    struct pci_device *dev = set_up_msix(&tree, 0);
+    assert_int_equal(pci_msix_enable(dev, 2, irqs), -ENODEV);
+    check_intx(dev);
+    free_host();
+    tree.msi_parent = GIC; // known, but takes no messages
+    dev = set_up_msix(&tree, 0);
+    assert_int_equal(pci_msix_enable(dev, 2, irqs), -ENODEV);
+    free_host();
+    dev = set_up_msix(&msi_tree, 0);
+    msi_taken = 5;
+    assert_int_equal(pci_msix_enable(dev, 2, irqs), -ENOSPC);
+    host_fail_after(0);
+    assert_int_equal(pci_msix_enable(dev, 1, irqs), -ENOMEM);
+    host_fail_after(HOST_NEVER);
+    msi_taken = 0;
+    assert_int_equal(pci_msix_enable(dev, 0, irqs), -ENOENT);
+    check_intx(dev);
+    free_host();
+    fake_pci_reset();
+    add_nic(NULL, 1 << 3, 1); // no capability
+    assert_int_equal(probe(&msi_tree), 0);
+    assert_int_equal(pci_msix_enable(device(1), 1, irqs), -ENOENT);
+    struct fake_function *f = fake_pci_function(NULL, 1 << 3);
+    fake_pci_cap(f, 0xf8, PCI_CAP_MSIX, (uint8_t[6]){0}, 6); // ends outside
+    assert_int_equal(pci_msix_enable(device(1), 1, irqs), -ENOENT);
     free_host();
 }
 
@@ -428,8 +671,11 @@ static void test_lying_devices(void **state)
         int err = probe(&good_tree);
         assert_int_equal(err, 0);
         if (found_count) {
-            for (unsigned i = 0; i < found_count; i++)
+            int irqs[2];
+            for (unsigned i = 0; i < found_count; i++) {
                 pci_irq(found[i]);
+                assert_true(pci_msix_enable(found[i], 2, irqs) < 0);
+            }
             check_tree();
             free_host();
         }
@@ -524,6 +770,11 @@ int main(void)
         cmocka_unit_test(test_no_room),
         cmocka_unit_test(test_interrupts),
         cmocka_unit_test(test_capabilities),
+        cmocka_unit_test(test_msix),
+        cmocka_unit_test(test_msix_stuck),
+        cmocka_unit_test(test_msix_bad_table),
+        cmocka_unit_test(test_msi_route),
+        cmocka_unit_test(test_no_msix),
         cmocka_unit_test(test_noise),
         cmocka_unit_test(test_lying_devices),
         cmocka_unit_test(test_bad_trees),

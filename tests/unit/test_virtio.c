@@ -42,6 +42,8 @@ static struct pci_bus bus;
 static struct pci_device pci;
 static struct virtio_device *probed;
 static int probe_result;
+static unsigned table_size;  // of MSI-X; 0: no such capability
+static uint32_t few_vectors; // the device has no room for vectors from this one on
 
 // ---- The device ------------------------------------------------------------------------------
 
@@ -100,6 +102,8 @@ void fake_mmio_write(uintptr_t addr, unsigned bytes, uint64_t value)
         accepted |= value << (32 * (driver_select & 1));
     if (off == COMMON + 0x14 && value == 0 && reset_hangs)
         return;
+    if ((off == COMMON + 0x10 || off == COMMON + 0x1a) && value >= few_vectors)
+        value = VIRTIO_NO_VECTOR;
     if (off == COMMON + 0x14 && refuses_features)
         value &= ~(uint64_t)VIRTIO_STATUS_FEATURES_OK;
     put(at, bytes, value);
@@ -126,6 +130,21 @@ void dma_free(const struct dma_device *dev, void *mem, size_t bytes)
     assert_true(dev && bytes);
     free(mem);
 }
+
+int pci_msix_enable(struct pci_device *dev, unsigned count, int *irqs)
+{
+    assert_ptr_equal(dev, &pci);
+    assert_null(dev->msix);
+    if (!table_size)
+        return -ENOENT;
+    if (count > table_size)
+        return -ENOSPC;
+    dev->msix = (struct pci_msix *)dev;
+    for (unsigned i = 0; i < count; i++)
+        irqs[i] = 50 + (int)i;
+    return 0;
+}
+void pci_msix_disable(struct pci_device *dev) { dev->msix = NULL; }
 
 // ---- Driver and set-up -----------------------------------------------------------------------
 
@@ -163,6 +182,8 @@ static void set_up(void)
     delays = accesses = 0;
     probed = NULL;
     probe_result = 0;
+    table_size = 0;
+    few_vectors = UINT32_MAX;
     put(&config[0x06], 2, 0x10);
     put(&config[0x2e], 2, VIRTIO_ID_NET);
     config[0x34] = CAP(0);
@@ -226,7 +247,7 @@ static void test_bring_up(void **state)
     assert_int_equal(negotiate(0), 0);
     uint64_t expected = offered & ~BIT64(50);
     assert_true(accepted == expected && probed->features == expected);
-    assert_int_equal(virtio_queue_setup(probed, 3, &vq, 128), 0);
+    assert_int_equal(virtio_queue_setup(probed, 3, &vq, 128, 1), 0);
     assert_int_equal(vq.size, 128);
     assert_true(vq.event_idx);
     assert_int_equal(vq.doorbell.addr, BAR_BASE + NOTIFY + 4);
@@ -240,10 +261,10 @@ static void test_bring_up(void **state)
     assert_int_equal(virtio_status(probed), 15);
     // Setting up again uses the memory again; another size takes new memory.
     void *mem = vq.mem;
-    assert_int_equal(virtio_queue_setup(probed, 3, &vq, 128), 0);
+    assert_int_equal(virtio_queue_setup(probed, 3, &vq, 128, 1), 0);
     assert_ptr_equal(vq.mem, mem);
     put(&regs[COMMON + 0x18], 2, 64);
-    assert_int_equal(virtio_queue_setup(probed, 3, &vq, 128), 0);
+    assert_int_equal(virtio_queue_setup(probed, 3, &vq, 128, 1), 0);
     assert_int_equal(vq.size, 64);
     virtio_queue_free(&vq);
     assert_int_equal(virtio_reset(probed), 0);
@@ -280,6 +301,63 @@ static void test_except(void **state)
     assert_int_equal(probe(), 0);
     assert_int_equal(negotiate(BIT64(6)), 0);
     assert_true(virtio_has(probed, 5) && !virtio_has(probed, 6) && !virtio_has(probed, 7));
+    forget();
+}
+
+// ---- Interrupts ------------------------------------------------------------------------------
+
+static void test_vectors(void **state)
+{
+    (void)state;
+    struct virtqueue vq = {0};
+    int irqs[3];
+    set_up();
+    put(&regs[COMMON + 0x10], 2, 0x1234);
+    put(&regs[COMMON + 0x1a], 2, 0x1234);
+    assert_int_equal(probe(), 0);
+    assert_int_equal(negotiate(0), 0);
+    assert_int_equal(virtio_vectors_enable(probed, 2, irqs), -ENOENT);
+    assert_int_equal(virtio_config_vector(probed, 0), 0);
+    assert_int_equal(virtio_queue_setup(probed, 0, &vq, 128, 1), 0);
+    assert_int_equal(get(&regs[COMMON + 0x10], 2), 0x1234); // with INTx they mean nothing
+    assert_int_equal(get(&regs[COMMON + 0x1a], 2), 0x1234);
+    table_size = 2;
+    assert_int_equal(virtio_vectors_enable(probed, 3, irqs), -ENOSPC);
+    assert_int_equal(probed->vectors, 0);
+    assert_int_equal(virtio_vectors_enable(probed, 2, irqs), 0);
+    assert_true(probed->vectors == 2 && irqs[1] == 51);
+    assert_int_equal(virtio_config_vector(probed, 0), 0);
+    assert_int_equal(virtio_queue_setup(probed, 0, &vq, 128, 1), 0);
+    assert_int_equal(get(&regs[COMMON + 0x10], 2), 0);
+    assert_int_equal(get(&regs[COMMON + 0x1a], 2), 1);
+    assert_int_equal(virtio_queue_setup(probed, 1, &vq, 128, VIRTIO_NO_VECTOR), 0);
+    assert_int_equal(get(&regs[COMMON + 0x1a], 2), VIRTIO_NO_VECTOR);
+    virtio_vectors_disable(probed);
+    assert_true(!probed->vectors && !pci.msix);
+    virtio_queue_free(&vq);
+    forget();
+}
+
+// A queue without its vector is not enabled.
+static void test_vectors_refused(void **state)
+{
+    (void)state;
+    struct virtqueue vq = {0};
+    int irqs[2];
+    set_up();
+    table_size = 2;
+    few_vectors = 1;
+    assert_int_equal(probe(), 0);
+    assert_int_equal(negotiate(0), 0);
+    assert_int_equal(virtio_vectors_enable(probed, 2, irqs), 0);
+    assert_int_equal(virtio_config_vector(probed, 1), -EBUSY);
+    assert_int_equal(virtio_config_vector(probed, 0), 0);
+    assert_int_equal(virtio_queue_setup(probed, 0, &vq, 128, 1), -EBUSY);
+    assert_int_equal(get(&regs[COMMON + 0x1c], 2), 0);
+    assert_int_equal(virtio_queue_setup(probed, 0, &vq, 128, 0), 0);
+    assert_int_equal(get(&regs[COMMON + 0x1c], 2), 1);
+    virtio_vectors_disable(probed);
+    virtio_queue_free(&vq);
     forget();
 }
 
@@ -376,7 +454,7 @@ static void test_queue_registers(void **state)
         put(&regs[COMMON + 0x18], 2, cases[i].size);
         put(&regs[COMMON + 0x1c], 2, 0);
         put(&regs[COMMON + 0x1e], 2, cases[i].notify_off);
-        assert_int_equal(virtio_queue_setup(probed, 0, &vq, 256), cases[i].err);
+        assert_int_equal(virtio_queue_setup(probed, 0, &vq, 256, 1), cases[i].err);
         assert_int_equal(get(&regs[COMMON + 0x1c], 2), cases[i].err == 0);
         if (!cases[i].err)
             assert_int_equal(vq.size, cases[i].chosen);
@@ -386,9 +464,9 @@ static void test_queue_registers(void **state)
     struct virtqueue vq = {0};
     put(&regs[COMMON + 0x18], 2, 256);
     put(&regs[COMMON + 0x1e], 2, 2);
-    assert_int_equal(virtio_queue_setup(probed, 0, &vq, 256), -EIO);
+    assert_int_equal(virtio_queue_setup(probed, 0, &vq, 256, 1), -EIO);
     put(&regs[COMMON + 0x1e], 2, 1);
-    assert_int_equal(virtio_queue_setup(probed, 0, &vq, 256), -EIO);
+    assert_int_equal(virtio_queue_setup(probed, 0, &vq, 256, 1), -EIO);
     virtio_queue_free(&vq);
     forget();
 }
@@ -404,10 +482,15 @@ static void test_noise(void **state)
             config[0x34 + rand() % 0xc0] = (uint8_t)rand();
         put(&config[PCI_COMMAND], 2, 0);
         noise_state = seed;
+        table_size = seed % 3;
         if (probe() == 0 && probed) {
+            int irqs[2];
             negotiate(0);
-            virtio_queue_setup(probed, (unsigned)rand(), &vq, 256);
+            virtio_vectors_enable(probed, 1, irqs);
+            virtio_config_vector(probed, 0);
+            virtio_queue_setup(probed, (unsigned)rand(), &vq, 256, 1);
             virtio_reset(probed);
+            virtio_vectors_disable(probed);
             virtio_queue_free(&vq);
         }
         assert_in_range(accesses, 1, 20000);
@@ -421,7 +504,8 @@ int main(void)
         cmocka_unit_test(test_bring_up),        cmocka_unit_test(test_types),
         cmocka_unit_test(test_except),          cmocka_unit_test(test_bad_capabilities),
         cmocka_unit_test(test_reset_hangs),     cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_queue_registers), cmocka_unit_test(test_noise),
+        cmocka_unit_test(test_queue_registers), cmocka_unit_test(test_vectors),
+        cmocka_unit_test(test_vectors_refused), cmocka_unit_test(test_noise),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

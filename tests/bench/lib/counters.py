@@ -8,36 +8,41 @@ import struct
 import time
 
 MAGIC = 0x736c75696365636f
-VERSION = 1
+VERSION = 2
 HEAD_BYTES = 4096
 BURSTS = 130
 HEAD_FIELDS = ["magic", "version", "cpus", "funcs", "cpu_bytes", "request", "ack", "hold_us",
                "start_ns", "marks"]
 MARK_FIELDS = ["pc", "hits", "first_insns", "first_ns", "last_insns", "last_ns"]
 CPU_FIELDS = ["insns", "idles", "idle_insns", "turns", "busy_turns", "empty_turns", "packets",
-              "busy_insns", "empty_insns", "busy_inside", "empty_inside", "errors"]
+              "busy_insns", "empty_insns", "blind_turns"]
 ACK_TIMEOUT_S = 5
+# The function whose turns are counted, and the variable (of its type the first member) that it
+# stores the number of packets to, once a turn.
+POLLED = "fastpath_poll"
+RESULT = "fastpath_turn"
 
 
 class PluginError(Exception):
     """The plugin did not come up, or does not answer."""
 
 
-def write_params(path, shm, *, exact=False, hold_us=0, code=None, polled=None, marks=(),
+def write_params(path, shm, *, exact=False, hold_us=0, code=None, polled=False, marks=(),
                  profile=(), idles=()):
     """
-    `code` is an elf.Code, or None for a guest of which we have no ELF file; `polled` the function
-    whose turns are counted; `marks` and `idles` addresses (those of `code` come by themselves);
-    `profile` ranges (start, end, name).
+    `code` is an elf.Code, or None for a guest of which we have no ELF file; `polled`: whether
+    turns are counted, which takes the symbols POLLED and RESULT; `marks` and `idles` addresses
+    (those of `code` come by themselves); `profile` ranges (start, end, name).
     """
     lines = [f"shm {shm}", f"hold {hold_us}"]
     if exact:
         lines.append("exact")
     if code and polled:
-        lines.append(f"ret {code.machine.result_register} 32")
-        lines.append(f"entry {code.elf.symbol(polled).addr:#x}")
-        lines += [f"exit {pc:#x}" for pc in code.exits(polled)]
-    lines += [f"idle {pc:#x}" for pc in [*(code.idles() if code else ()), *idles]]
+        start, end = code.elf.function(POLLED)
+        lines.append(f"polled {start:#x} {end:#x}")
+        lines.append(f"result {code.elf.symbol(RESULT).addr:#x}")
+    idles = [(pc, pc) for pc in idles] + (code.idles() if code else [])
+    lines += [f"idle {pc:#x}\npause {pause:#x}" for pc, pause in idles]
     lines += [f"mark {pc:#x}" for pc in marks]
     lines += [f"func {start:#x} {end:#x}" for start, end, _ in profile]
     with open(path, "w", encoding="ascii") as file:

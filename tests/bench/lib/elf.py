@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # Reads what the measurements need from an image's ELF file: sections, function ranges, and by
-# disassembly the places where a function ends and where the CPU idles.
+# disassembly the places where the CPU idles.
 #
 # Specification: System V ABI, chapter 4 (ELF-64, little-endian). Our own build makes the file,
 # so that a damaged one may end in an exception.
@@ -12,6 +12,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+PT_LOAD = 1
 SHF_ALLOC = 2
 SHF_EXECINSTR = 4
 SHT_NOBITS = 8
@@ -19,6 +20,7 @@ SHT_SYMTAB = 2
 STT_FUNC = 2
 STT_SECTION = 3
 STT_NOTYPE = 0
+MASK64 = (1 << 64) - 1
 
 
 @dataclass
@@ -30,6 +32,13 @@ class Section:
     offset: int
     size: int
     link: int
+
+
+@dataclass
+class Segment:
+    vaddr: int
+    paddr: int      # where a loader puts it
+    size: int
 
 
 @dataclass
@@ -47,9 +56,16 @@ class Elf:
         self.blob = self.path.read_bytes()
         if self.blob[:6] != b"\x7fELF\x02\x01":
             raise ValueError(f"{path}: not a little-endian ELF-64 file")
+        self.segments = self._read_segments()
         self.sections = self._read_sections()
         self.symbols = self._read_symbols()
         self.by_name = {symbol.name: symbol for symbol in self.symbols}
+
+    def _read_segments(self):
+        at, = struct.unpack_from("<Q", self.blob, 0x20)
+        size, count = struct.unpack_from("<HH", self.blob, 0x36)
+        raw = [struct.unpack_from("<IIQQQQQ", self.blob, at + i * size) for i in range(count)]
+        return [Segment(r[3], r[4], r[6]) for r in raw if r[0] == PT_LOAD]
 
     def _read_sections(self):
         at, = struct.unpack_from("<Q", self.blob, 0x28)
@@ -106,6 +122,20 @@ class Elf:
             raise KeyError(f"{self.path.name} has no symbol '{name}'")
         return self.by_name[name]
 
+    def function(self, name):
+        """(start, end) of a function; its symbol has a size."""
+        symbol = self.symbol(name)
+        if not symbol.size:
+            raise KeyError(f"{self.path.name}: the symbol '{name}' has no size")
+        return symbol.addr, symbol.addr + symbol.size
+
+    def load_address(self, addr):
+        """Where the loader puts what is linked for `addr`; None if it does not load it."""
+        for segment in self.segments:
+            if segment.vaddr <= addr < segment.vaddr + segment.size:
+                return addr - segment.vaddr + segment.paddr
+        return None
+
     def sizes(self):
         """Bytes in memory by kind, as `size` counts them, and all sections by name."""
         kinds = {"text": 0, "rodata": 0, "data": 0, "bss": 0}
@@ -131,40 +161,45 @@ class Elf:
 
 
 class Code:
-    """The image's instructions, and what the plugin must watch in them."""
+    """An image's ELF file together with the machine that it is for."""
 
     def __init__(self, elf, machine):
         self.elf = elf
         self.machine = machine
-        text = subprocess.run([machine.objdump, "-d", "--no-show-raw-insn", str(elf.path)],
-                              capture_output=True, text=True, check=True).stdout
-        self.insns = []
-        for line in text.splitlines():
-            match = re.match(r"\s*([0-9a-f]+):\s+(.*)$", line)
-            if match:
-                self.insns.append((int(match[1], 16), match[2].replace("\t", " ")))
+
+    def functions(self):
+        """
+        The functions of the ELF file, and those that run untranslated as well, at their place in
+        RAM: entry code, and on some machines vectors, the TLB refill handler, the idle function.
+        """
+        linked = self.elf.functions()
+        ranges = list(linked)
+        for start, end, name in linked:
+            at = self.untranslated(start)
+            if at is not None:
+                ranges.append((at, at + end - start, f"{name} (untranslated)"))
+        ranges.sort(key=lambda item: item[0])
+        return [item for item, before in zip(ranges, [(0, 0, ""), *ranges])
+                if item[0] >= before[1]]
+
+    def untranslated(self, addr):
+        """Where what is linked for `addr` runs without translation; None if it is not loaded."""
+        load = self.elf.load_address(addr)
+        return None if load is None else (load + self.machine.untranslated) & MASK64
 
     def idles(self):
-        return [pc for pc, text in self.insns if re.match(self.machine.idles, text)]
-
-    def exits(self, name):
         """
-        Addresses at which a call of function `name` is over: its own return instructions, and
-        the instruction behind each direct call of it, which holds when it ends by a jump into
-        another function. At all of them the result register holds its result.
+        [(address of an idle instruction, start of its function)]: interrupts may be let in between
+        the two. Both also as they are untranslated.
         """
-        symbol = self.elf.symbol(name)
-        end = symbol.addr + symbol.size
-        inside = [(pc, text) for pc, text in self.insns if symbol.addr <= pc < end]
-        returns = [pc for pc, text in inside if re.match(self.machine.returns, text)]
-        if self.machine.delay_slot:
-            returns = []  # the result may be set behind the return: only the callers' side will do
-        skip = self.machine.insn_bytes * (2 if self.machine.delay_slot else 1)
-        calls = []
-        for pc, text in self.insns:
-            match = re.match(self.machine.calls, text)
-            if match and int(match[1], 16) == symbol.addr:
-                calls.append(pc + skip)
-        if not returns and not calls:
-            raise ValueError(f"no return of {name} found in {self.elf.path.name}")
-        return sorted(set(returns + calls))
+        text = subprocess.run([f"{self.machine.cross}objdump", "-d", "--no-show-raw-insn",
+                               str(self.elf.path)],
+                              capture_output=True, text=True, check=True).stdout
+        linked = self.elf.functions()
+        pairs = []
+        for pc, word in re.findall(r"^\s*([0-9a-f]+):\s+(\S+)", text, re.M):
+            if word == self.machine.idle:
+                pc = int(pc, 16)
+                start = next((start for start, end, _ in linked if start <= pc < end), pc)
+                pairs += {(pc, start), (self.untranslated(pc), self.untranslated(start))}
+        return pairs

@@ -1,51 +1,60 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# All that differs between the machines that we measure on: how QEMU is called, which tool
-# disassembles, and what returns, calls and idle instructions look like in its output.
+# All that differs between the machines that we measure on: how QEMU is called, how a configuration
+# gets into the guest, whose tools read its images, and how its idle instruction is called.
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Machine:
+    name: str
     qemu: str
-    options: list           # machine and CPU model, for both sides of a comparison
-    objdump: str
-    result_register: str    # as QEMU's gdb description names it
-    returns: str            # regular expressions over "mnemonic operands"
-    calls: str              # group 1: the target's address
-    idles: str
-    insn_bytes: int = 4
-    delay_slot: bool = False  # the instruction behind a call belongs to it
+    options: list       # the machine, for both sides of a comparison
+    cpu: str            # --cpu takes another
+    cross: str          # prefix of the compiler and objdump
+    idle: str           # mnemonic
+    untranslated: int   # where load address 0 of an image is executed without translation
+    memory: str         # of the forwarding runs
+    boot_memories: list     # two sizes: starts are compared
+    least_ram: bool = True  # the machine takes less RAM than we need, so that it can be searched
+    config_by: str = "fw_cfg"   # or "initrd", where QEMU offers no fw_cfg
 
 
-MACHINES = {
-    "arm64": Machine(
+MACHINES = {machine.name: machine for machine in [
+    Machine(
+        name="arm64",
         qemu="qemu-system-aarch64",
-        options=["-M", "virt,gic-version=3", "-cpu", "cortex-a72"],
-        objdump="aarch64-linux-gnu-objdump",
-        result_register="x0",
-        returns=r"ret(\s|$)",
-        calls=r"bl\s+(?:0x)?([0-9a-f]+)",
-        idles=r"wfi(\s|$)",
+        options=["-M", "virt,gic-version=3"],
+        cpu="cortex-a72",
+        cross="aarch64-linux-gnu-",
+        idle="wfi",
+        untranslated=0x40200000,
+        memory="256M",
+        boot_memories=["128M", "8G"],
     ),
-    "loongarch64": Machine(
+    Machine(
+        name="loongarch64",
         qemu="qemu-system-loongarch64",
-        options=["-M", "virt", "-cpu", "la464"],
-        objdump="loongarch64-linux-gnu-objdump",
-        result_register="r4",
-        returns=r"(ret|jirl\s+\$zero,\s*\$ra)",
-        calls=r"bl\s+.*#\s*(?:0x)?([0-9a-f]+)",
-        idles=r"idle(\s|$)",
+        options=["-M", "virt"],
+        cpu="la464",
+        cross="loongarch64-linux-gnu-",
+        idle="idle",
+        untranslated=0,
+        memory="512M",
+        boot_memories=["512M", "8G"],
     ),
-    "loongson3": Machine(
+    Machine(
+        name="loongson3",
         qemu="qemu-system-mips64el",
-        options=["-M", "loongson3-virt", "-vga", "none"],
-        objdump="mips64el-linux-gnuabi64-objdump",
-        result_register="r2",
-        returns=r"jr\s+ra",
-        calls=r"(?:jal|bal)\s+(?:0x)?([0-9a-f]+)",
-        idles=r"wait(\s|$)",
-        delay_slot=True,
+        options=["-M", "loongson3-virt", "-vga", "none", "-accel", "tcg,thread=multi"],
+        cpu="Loongson-3A4000",
+        cross="mips64el-linux-gnuabi64-",
+        idle="wait",
+        untranslated=0xffffffff80000000,
+        memory="512M",
+        boot_memories=["512M", "8G"],
+        least_ram=False,    # QEMU: at least 512 MiB
+        config_by="initrd",
     ),
-}
+]}

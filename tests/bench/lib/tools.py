@@ -9,7 +9,10 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
+
+from lib.machines import MACHINES
 
 TOP = Path(__file__).resolve().parents[3]
 BENCH = TOP / "out/bench"
@@ -57,8 +60,19 @@ def image(platform, app):
     return img, elf
 
 
-def budgets():
-    return json.loads(BUDGETS.read_text())
+def machines(args):
+    """The machines that were asked for (--platform), with the CPU that was (--cpu)."""
+    found = [MACHINES[name] for name in args.platform]
+    return [replace(machine, cpu=args.cpu) for machine in found] if args.cpu else found
+
+
+def budgets(machine):
+    return json.loads(BUDGETS.read_text())[machine]
+
+
+def result_name(what, machine):
+    """arm64's results are what others are held against: they have the plain name."""
+    return f"{what}.json" if machine == "arm64" else f"{what}-{machine}.json"
 
 
 class Progress:

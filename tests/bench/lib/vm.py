@@ -17,6 +17,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rig.blobs import cpio
+
 LOGS = Path(__file__).resolve().parents[3] / "out/bench"
 DGRAM_QUEUE = 2048
 CLONE_NEWNET = 0x40000000
@@ -58,7 +60,7 @@ class Guest:
     kernel: Path
     initrd: Path = None
     append: str = ""
-    config: str = None       # text handed over as fw_cfg opt/org.sluice/config
+    config: str = None       # text for our router
     memory: str = "128M"
     cpus: int = 1
     extra: list = field(default_factory=list)
@@ -73,7 +75,8 @@ class Vm:
         self.counters = self.dir / "counters"
         self.console = self.dir / "console.log"
         self.guest = guest
-        command = [machine.qemu, *machine.options, "-smp", str(guest.cpus), "-m", guest.memory,
+        command = [machine.qemu, *machine.options, "-cpu", machine.cpu,
+                   "-smp", str(guest.cpus), "-m", guest.memory,
                    "-nodefaults", "-nographic", "-no-reboot",
                    "-serial", f"file:{self.console}", "-kernel", str(guest.kernel)]
         if guest.initrd:
@@ -81,8 +84,7 @@ class Vm:
         if guest.append:
             command += ["-append", guest.append]
         if guest.config is not None:
-            (self.dir / "config").write_text(guest.config, encoding="utf-8")
-            command += ["-fw_cfg", f"name=opt/org.sluice/config,file={self.dir}/config"]
+            command += self._config(machine, guest.config.encode())
         for port in range(ports):
             command += self._port(port)
         if plugin:
@@ -90,6 +92,14 @@ class Vm:
         self.command = command + guest.extra
         self.process = None
         self.start_ns = 0
+
+    def _config(self, machine, text):
+        path = self.dir / "config"
+        if machine.config_by == "initrd":
+            path.write_bytes(cpio({"etc/sluice.conf": text}))
+            return ["-initrd", str(path)]
+        path.write_bytes(text)
+        return ["-fw_cfg", f"name=opt/org.sluice/config,file={path}"]
 
     def _port(self, port):
         local, remote = f"{self.dir}/p{port}.qemu", f"{self.dir}/p{port}.gen"

@@ -3,14 +3,16 @@
 // QEMU TCG plugin: counts guest instructions from outside, without adding one.
 //
 // Per vCPU: all instructions, and those of the turns of one polled function, split by whether
-// the turn took packets (its result, read from the result register). A turn lasts from one
+// the turn took packets. The function says that by a store to a variable, whose value is caught as
+// it is stored: not every machine of QEMU shows its registers to plugins. A turn lasts from one
 // entry of the function to the next. Optionally a profile by function, split the same way, and
 // the counter's value when given addresses are reached. What the guest's machine is, the
 // parameter file says (params.h); counters go to a shared file (shm.h).
 //
 // Relies on: QEMU adds a block's count when the block starts, after it has looked for pending
 // interrupts; so a count is off only when an instruction in the middle of a block faults, and
-// `exact` avoids that too. Documentation: QEMU manual, "TCG Plugins".
+// `exact` avoids that too. An instruction that faults and is executed again (a TLB refill) counts
+// each time. Documentation: QEMU manual, "TCG Plugins".
 
 #include "params.h"
 #include "qemu_api.h"
@@ -32,12 +34,10 @@
 // One vCPU's turn in progress; touched by that vCPU's thread alone.
 struct turn {
     int open;        // the function was entered at least once
-    int inside;      // it has not returned yet
+    int known;       // it has stored its result
     uint64_t start;  // instruction count at its entry
-    int64_t result;  // what it returned, once it has
+    uint64_t result; // what it stored
     uint64_t *funcs; // profile at its entry
-    struct qemu_plugin_register *ret;
-    GByteArray *bytes;
 };
 
 QEMU_PLUGIN_EXPORT int qemu_plugin_version = QEMU_PLUGIN_INTERFACE;
@@ -99,7 +99,7 @@ static void close_turn(unsigned int vcpu, struct turn *turn, uint64_t now)
     struct shm_cpu *cpu = cpu_block(vcpu);
     uint64_t insns = now - turn->start;
     int busy = turn->result > 0;
-    uint64_t slot = busy ? (uint64_t)turn->result : 0;
+    uint64_t slot = turn->result;
 
     if (slot >= SHM_BURSTS)
         slot = SHM_BURSTS - 1;
@@ -108,6 +108,7 @@ static void close_turn(unsigned int vcpu, struct turn *turn, uint64_t now)
         *(busy ? &cpu->busy_insns : &cpu->empty_insns) += insns;
         cpu->burst_turns[slot] += 1;
         cpu->burst_insns[slot] += insns;
+        cpu->blind_turns += !turn->known;
     }
     if (params.func_count)
         close_profile(vcpu, turn, busy ? 1 : 2);
@@ -122,44 +123,36 @@ static void on_entry(unsigned int vcpu, void *data)
     close_turn(vcpu, turn, now);
     cpu_block(vcpu)->turns++;
     turn->open = 1;
-    turn->inside = 1;
+    turn->known = 0;
     turn->start = now;
     turn->result = 0;
 }
 
-// Registers come in the guest's byte order; all our guests are little-endian.
-static int64_t read_result(struct turn *turn)
-{
-    uint64_t value = 0;
-    unsigned int unused = 64 - params.ret_bits;
-
-    g_byte_array_set_size(turn->bytes, 0);
-    qemu_plugin_read_register(turn->ret, turn->bytes);
-    memcpy(&value, turn->bytes->data, turn->bytes->len < 8 ? turn->bytes->len : 8);
-    return (int64_t)(value << unused) >> unused;
-}
-
-// Both a return and the place returned to are exits (a compiler may end the function by a jump
-// to another one); the first that is reached counts.
-static void on_exit_of_turn(unsigned int vcpu, void *data)
+// A store of the polled function. The vCPU's thread is held here, just before the function
+// returns, when the turn was empty.
+static void on_store(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_t vaddr, void *data)
 {
     struct turn *turn = &turns[vcpu];
-    struct shm_cpu *cpu = cpu_block(vcpu);
-    uint64_t inside = counters(vcpu)[0] - turn->start;
+    qemu_plugin_mem_value value;
 
     (void)data;
-    if (!turn->inside)
+    if (vaddr != params.result)
         return;
-    turn->inside = 0;
-    turn->result = read_result(turn);
-    cpu->errors += turn->result < 0;
-    if (turn->result > 0) {
-        cpu->packets += (uint64_t)turn->result;
-        cpu->busy_inside += inside;
-    } else {
-        cpu->empty_inside += inside;
+    value = qemu_plugin_mem_get_value(info);
+    if (value.type != QEMU_PLUGIN_MEM_VALUE_U32)
+        return;
+    turn->known = 1;
+    turn->result = value.data.u32;
+    cpu_block(vcpu)->packets += turn->result;
+    if (!turn->result)
         sleep_us(head->hold_us);
-    }
+}
+
+static void on_pause(unsigned int vcpu, void *data)
+{
+    (void)vcpu;
+    (void)data;
+    sleep_us(head->hold_us);
 }
 
 static void on_idle(unsigned int vcpu, void *data)
@@ -167,7 +160,6 @@ static void on_idle(unsigned int vcpu, void *data)
     struct shm_cpu *cpu = cpu_block(vcpu);
 
     (void)data;
-    sleep_us(head->hold_us);
     cpu->idles++;
     cpu->idle_insns = counters(vcpu)[0];
 }
@@ -189,23 +181,34 @@ static void on_mark(unsigned int vcpu, void *data)
 
 static void watch_insn(struct qemu_plugin_insn *insn, uint64_t pc)
 {
-    unsigned int kind = params_kind(&params, pc);
     int mark = params_mark(&params, pc);
 
-    if (kind & PC_ENTRY)
+    if (pc == params.polled.start)
         qemu_plugin_register_vcpu_insn_exec_cb(insn, on_entry, QEMU_PLUGIN_CB_NO_REGS, NULL);
-    if (kind & PC_EXIT)
-        qemu_plugin_register_vcpu_insn_exec_cb(insn, on_exit_of_turn, QEMU_PLUGIN_CB_R_REGS, NULL);
-    if (kind & PC_IDLE)
+    if (pc >= params.polled.start && pc < params.polled.end)
+        qemu_plugin_register_vcpu_mem_cb(insn, on_store, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_W,
+                                         NULL);
+    if (params_is_pause(&params, pc))
+        qemu_plugin_register_vcpu_insn_exec_cb(insn, on_pause, QEMU_PLUGIN_CB_NO_REGS, NULL);
+    if (params_is_idle(&params, pc))
         qemu_plugin_register_vcpu_insn_exec_cb(insn, on_idle, QEMU_PLUGIN_CB_NO_REGS, NULL);
     if (mark >= 0)
         qemu_plugin_register_vcpu_insn_exec_cb(insn, on_mark, QEMU_PLUGIN_CB_NO_REGS,
                                                &head->mark[mark]);
 }
 
+#define ALL (-1) // in place of a function
+
 static qemu_plugin_u64 counter_of(int func)
 {
     return (qemu_plugin_u64){board, sizeof(uint64_t) * (size_t)(func + 1)};
+}
+
+// Adds 1 to a counter each time that `insn` is executed.
+static void count_insn(struct qemu_plugin_insn *insn, int func)
+{
+    qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu(insn, QEMU_PLUGIN_INLINE_ADD_U64,
+                                                        counter_of(func), 1);
 }
 
 // Adds a run of instructions of one function (-ENOENT: of none that we know) to its counter.
@@ -216,21 +219,27 @@ static void count_run(struct qemu_plugin_tb *tb, int func, uint64_t run)
                                                           counter_of(func), run);
 }
 
-static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
+static void count_exact(struct qemu_plugin_tb *tb, size_t insns)
 {
-    qemu_plugin_u64 total = counter_of(-1);
-    size_t insns = qemu_plugin_tb_n_insns(tb);
+    for (size_t i = 0; i < insns; i++) {
+        struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
+        int func = params_func(&params, qemu_plugin_insn_vaddr(insn));
+
+        count_insn(insn, ALL);
+        if (func >= 0)
+            count_insn(insn, func);
+    }
+}
+
+static void count_block(struct qemu_plugin_tb *tb, size_t insns)
+{
     int func = -ENOENT;
     uint64_t run = 0;
 
-    (void)id;
-    if (!params.exact)
-        qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(tb, QEMU_PLUGIN_INLINE_ADD_U64, total,
-                                                          insns);
+    qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(tb, QEMU_PLUGIN_INLINE_ADD_U64,
+                                                      counter_of(ALL), insns);
     for (size_t i = 0; i < insns; i++) {
-        struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
-        uint64_t pc = qemu_plugin_insn_vaddr(insn);
-        int here = params_func(&params, pc);
+        int here = params_func(&params, qemu_plugin_insn_vaddr(qemu_plugin_tb_get_insn(tb, i)));
 
         if (here != func) {
             count_run(tb, func, run);
@@ -238,25 +247,25 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
             run = 0;
         }
         run++;
-        // The call comes first: a mark then holds what was executed before it.
-        watch_insn(insn, pc);
-        if (params.exact)
-            qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu(insn, QEMU_PLUGIN_INLINE_ADD_U64,
-                                                                total, 1);
     }
     count_run(tb, func, run);
 }
 
-static struct qemu_plugin_register *find_register(const char *name)
+static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 {
-    GArray *all = qemu_plugin_get_registers();
-    const qemu_plugin_reg_descriptor *regs = (const qemu_plugin_reg_descriptor *)(void *)all->data;
+    size_t insns = qemu_plugin_tb_n_insns(tb);
 
-    for (unsigned int i = 0; i < all->len; i++) {
-        if (!strcmp(regs[i].name, name))
-            return regs[i].handle;
+    (void)id;
+    // The calls come first: a mark then holds what was executed before it.
+    for (size_t i = 0; i < insns; i++) {
+        struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
+
+        watch_insn(insn, qemu_plugin_insn_vaddr(insn));
     }
-    return NULL;
+    if (params.exact)
+        count_exact(tb, insns);
+    else
+        count_block(tb, insns);
 }
 
 static void on_vcpu_init(qemu_plugin_id_t id, unsigned int vcpu)
@@ -269,11 +278,9 @@ static void on_vcpu_init(qemu_plugin_id_t id, unsigned int vcpu)
         exit(1);
     }
     turn = &turns[vcpu];
-    turn->bytes = g_byte_array_new();
     turn->funcs = calloc(params.func_count + 1, sizeof(*turn->funcs));
-    turn->ret = params.ret_name[0] ? find_register(params.ret_name) : NULL;
-    if (!turn->funcs || (params.ret_name[0] && !turn->ret)) {
-        fprintf(stderr, "bench plugin: no register '%s', or no memory\n", params.ret_name);
+    if (!turn->funcs) {
+        fprintf(stderr, "bench plugin: no memory\n");
         exit(1);
     }
     if (head->cpus <= vcpu)
@@ -339,8 +346,8 @@ static int check_guest(const qemu_info_t *info)
         fprintf(stderr, "bench plugin: for system emulation of up to %d vCPUs\n", SHM_MAX_CPUS);
         return -EINVAL;
     }
-    if (params.marks.count > SHM_MAX_MARKS || (params.entries.count && !params.ret_name[0])) {
-        fprintf(stderr, "bench plugin: too many marks, or an entry without a result register\n");
+    if (params.marks.count > SHM_MAX_MARKS || (params.polled.end && !params.result)) {
+        fprintf(stderr, "bench plugin: too many marks, or a polled function without a result\n");
         return -EINVAL;
     }
     return 0;

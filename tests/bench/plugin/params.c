@@ -49,40 +49,33 @@ static int func_add(struct params *params, uint64_t start, uint64_t end)
     return 0;
 }
 
-// Items of one address.
-static int read_pc_item(struct params *params, const char *word, uint64_t pc)
+static int read_polled(struct params *params, uint64_t start, uint64_t end)
 {
-    const struct {
-        const char *word;
-        struct pc_list *list;
-    } items[] = {
-        {"entry", &params->entries},
-        {"exit", &params->exits},
-        {"idle", &params->idles},
-        {"mark", &params->marks},
-    };
-
-    for (size_t i = 0; i < sizeof(items) / sizeof(items[0]); i++) {
-        if (!strcmp(word, items[i].word))
-            return pc_list_add(items[i].list, pc);
-    }
-    return -EINVAL;
+    params->polled = (struct func_range){start, end};
+    return end > start ? 0 : -EINVAL;
 }
 
-// Items with a text: the counter file and the result register. -ENOENT: not one of them.
-static int read_text_item(struct params *params, const char *word, const char *text,
-                          uint64_t number)
+// Items of numbers.
+static int read_number_item(struct params *params, const char *word, uint64_t first,
+                            uint64_t second)
 {
-    if (!strcmp(word, "shm")) {
-        params->shm_path = strdup(text);
-        return params->shm_path ? 0 : -ENOMEM;
-    }
-    if (!strcmp(word, "ret")) {
-        snprintf(params->ret_name, sizeof(params->ret_name), "%.31s", text);
-        params->ret_bits = (unsigned int)number;
-        return number >= 1 && number <= 64 ? 0 : -EINVAL;
-    }
-    return -ENOENT;
+    if (!strcmp(word, "hold"))
+        params->hold_us = first;
+    else if (!strcmp(word, "result"))
+        params->result = first;
+    else if (!strcmp(word, "polled"))
+        return read_polled(params, first, second);
+    else if (!strcmp(word, "idle"))
+        return pc_list_add(&params->idles, first);
+    else if (!strcmp(word, "pause"))
+        return pc_list_add(&params->pauses, first);
+    else if (!strcmp(word, "mark"))
+        return pc_list_add(&params->marks, first);
+    else if (!strcmp(word, "func"))
+        return func_add(params, first, second);
+    else
+        return -EINVAL;
+    return 0;
 }
 
 static int read_line(struct params *params, const char *line)
@@ -91,23 +84,18 @@ static int read_line(struct params *params, const char *line)
     char text[3000] = "";
     char last[32] = "";
     int words = sscanf(line, "%15s %2999s %31s", word, text, last);
-    uint64_t first = strtoull(text, NULL, 0);
-    uint64_t second = strtoull(last, NULL, 0);
-    int ret = read_text_item(params, word, text, second);
 
     if (words <= 0 || word[0] == '#')
         return 0;
-    if (ret != -ENOENT)
-        return ret;
-    if (!strcmp(word, "exact"))
+    if (!strcmp(word, "shm")) {
+        params->shm_path = strdup(text);
+        return params->shm_path ? 0 : -ENOMEM;
+    }
+    if (!strcmp(word, "exact")) {
         params->exact = 1;
-    else if (!strcmp(word, "hold"))
-        params->hold_us = first;
-    else if (!strcmp(word, "func"))
-        return func_add(params, first, second);
-    else
-        return read_pc_item(params, word, first);
-    return 0;
+        return 0;
+    }
+    return read_number_item(params, word, strtoull(text, NULL, 0), strtoull(last, NULL, 0));
 }
 
 int params_read(struct params *params, const char *path)
@@ -134,17 +122,14 @@ int params_read(struct params *params, const char *path)
     return ret;
 }
 
-unsigned int params_kind(const struct params *params, uint64_t pc)
+bool params_is_idle(const struct params *params, uint64_t pc)
 {
-    unsigned int kind = 0;
+    return pc_list_find(&params->idles, pc) >= 0;
+}
 
-    if (pc_list_find(&params->entries, pc) >= 0)
-        kind |= PC_ENTRY;
-    if (pc_list_find(&params->exits, pc) >= 0)
-        kind |= PC_EXIT;
-    if (pc_list_find(&params->idles, pc) >= 0)
-        kind |= PC_IDLE;
-    return kind;
+bool params_is_pause(const struct params *params, uint64_t pc)
+{
+    return pc_list_find(&params->pauses, pc) >= 0;
 }
 
 int params_mark(const struct params *params, uint64_t pc)

@@ -7,9 +7,10 @@
 //   exact               count each instruction by itself (blocks that end early, by a fault,
 //                       are then not counted whole)
 //   hold USEC           first value of shm_head.hold_us
-//   ret NAME BITS       register that holds a result, and how many low bits of it
-//   entry PC, exit PC   the polled function: its entry; its returns and the places returned to
+//   polled START END    the function whose turns are counted
+//   result ADDRESS      the 32-bit variable that it stores its result to, once a turn
 //   idle PC             an instruction that waits for an interrupt
+//   pause PC            a place before one, where the vCPU's thread is held
 //   mark PC             record when it is executed
 //   func START END      a function for the profile, in ascending order
 //
@@ -18,14 +19,9 @@
 
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-enum pc_kind {
-    PC_ENTRY = 1 << 0,
-    PC_EXIT = 1 << 1,
-    PC_IDLE = 1 << 2,
-};
 
 struct pc_list {
     uint64_t *pc;
@@ -41,11 +37,10 @@ struct params {
     char *shm_path;
     int exact;
     uint64_t hold_us;
-    char ret_name[32];
-    unsigned int ret_bits;
-    struct pc_list entries;
-    struct pc_list exits;
+    struct func_range polled; // all 0: none
+    uint64_t result;
     struct pc_list idles;
+    struct pc_list pauses;
     struct pc_list marks;
     struct func_range *funcs;
     size_t func_count;
@@ -55,8 +50,9 @@ struct params {
 // error of opening the file.
 int params_read(struct params *params, const char *path);
 
-// Which of enum pc_kind `pc` is, as a mask.
-unsigned int params_kind(const struct params *params, uint64_t pc);
+// Whether an idle instruction, or a place to be held at, is at `pc`.
+bool params_is_idle(const struct params *params, uint64_t pc);
+bool params_is_pause(const struct params *params, uint64_t pc);
 
 // Index of the mark at `pc`, or -ENOENT.
 int params_mark(const struct params *params, uint64_t pc);

@@ -5,7 +5,7 @@
 // The file is: one struct shm_head, padded to SHM_HEAD_BYTES, then one block of `cpu_bytes` for
 // each vCPU: struct shm_cpu, then three arrays of `funcs` 64-bit counters (instructions of each
 // function: all, in busy turns, in empty turns). All fields are 64-bit, in host byte order, so
-// lib/shm.py reads them by index; SHM_VERSION changes with the layout.
+// lib/counters.py reads them by index; SHM_VERSION changes with the layout.
 //
 // Who writes: turn counters by the vCPU's thread, as they happen; `insns` and the arrays by the
 // plugin's copier thread, at each request. `request`, `hold_us` by the reader.
@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #define SHM_MAGIC 0x736c75696365636full
-#define SHM_VERSION 1
+#define SHM_VERSION 2
 #define SHM_HEAD_BYTES 4096
 #define SHM_MAX_CPUS 16 // QEMU moves its per-vCPU storage beyond this, under the copier's feet
 #define SHM_MAX_MARKS 32
@@ -52,12 +52,10 @@ struct shm_cpu {
     uint64_t turns;      // entries to the polled function
     uint64_t busy_turns; // finished turns that took packets, and those that took none
     uint64_t empty_turns;
-    uint64_t packets;    // sum of what busy turns returned, at their return
+    uint64_t packets;    // sum of the results, as they were stored
     uint64_t busy_insns; // from entry to next entry
     uint64_t empty_insns;
-    uint64_t busy_inside; // from entry to return
-    uint64_t empty_inside;
-    uint64_t errors; // negative results, counted as empty turns
+    uint64_t blind_turns; // finished without a result; counted as empty too
     uint64_t burst_turns[SHM_BURSTS];
     uint64_t burst_insns[SHM_BURSTS];
 };

@@ -10,7 +10,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import bench_forward                                 # noqa: E402
-from lib import counters, linux_guest, mapfile, tools  # noqa: E402
+from lib import counters, linux_guest, machines, mapfile, tools  # noqa: E402
 from lib.generator import TrafficError               # noqa: E402
 
 
@@ -51,6 +51,12 @@ def test_what_does_not_add_up_is_refused(packets, insns, inside):
         bench_forward.check_delta(delta, 1000)
 
 
+def test_turns_without_a_result_are_refused():
+    bench_forward.check_delta(snapshot(packets=1000), 1000)
+    with pytest.raises(TrafficError):
+        bench_forward.check_delta(snapshot(packets=1000, blind_turns=1), 1000)
+
+
 def test_budget_missed_and_kept():
     rows, kept = tools.check_budgets([("a", 10, 10, "x"), ("b", 11, 10, "x")])
     assert not kept and [row[-1] for row in rows] == ["ok", "MISSED"]
@@ -64,6 +70,26 @@ def test_turn_fit():
         delta.burst_turns[size] = turns
         delta.burst_insns[size] = turns * (500 + 150 * size)
     assert bench_forward.turn_fit(delta) == pytest.approx((500, 150))
+
+
+def test_burst_cost():
+    assert bench_forward.burst_cost({"turn_fit": (800, 150)}, 8) == pytest.approx(250)
+    assert bench_forward.burst_cost({"turn_fit": None}, 8) is None
+
+
+def test_limit_follows_arm64_of_the_same_run():
+    limits = {"busy_per_packet": 200, "busy_over_arm64": 1.25}
+    same_run = {"arm64": {"busy": [{"per_packet": 150}, {"per_packet": 160}]}}
+    assert bench_forward.busy_limit(limits, same_run) == pytest.approx(200)
+    assert bench_forward.busy_limit(limits, {}) == 200
+    assert bench_forward.busy_limit({"busy_per_packet": 260}, same_run) == 260
+
+
+def test_each_machine_has_budgets():
+    for name, machine in machines.MACHINES.items():
+        limits = tools.budgets(name)
+        assert {"busy_per_packet", "boot_first_ping", "image_bytes"} <= limits.keys()
+        assert machine.least_ram == ("min_ram_mib" in limits)
 
 
 def test_spread_is_median():
