@@ -17,8 +17,13 @@ EARLY_FLAGS   := -mstrict-align -fno-stack-protector
 EARLY_SOURCES := platform/arm64/early_%.c
 LIBFDT_FLAGS  := -mstrict-align
 
-# Linked at the top 2 GiB of the address space; the loader may put it at any 2 MiB boundary.
+# A flat binary behind an arm64 Image header, linked at the top 2 GiB of the address space; the
+# loader may put it at any 2 MiB boundary.
+IMAGE_FORMAT  := binary
 IMAGE_BASE    := 0xffffffff80000000
+IMAGE_LOAD    := 0
+IMAGE_PAGE    := 4096
+IMAGE_ENTRY   := image_header
 # Cortex-A53 erratum 843419 (ADRP at the end of a page): real hosts have that CPU.
 LINK_FLAGS    := -m aarch64elf -z max-page-size=4096 --fix-cortex-a53-843419
 # Members of libgcc that the kernel may call: integers only (128-bit division; bit counts).

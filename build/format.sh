@@ -5,7 +5,7 @@
 
 set -eu
 cd "$(dirname "$0")/.."
-dirs=$(ls -d platform core mm drivers net apps tests 2>/dev/null)
+dirs=$(ls -d build platform core mm drivers net apps tests 2>/dev/null)
 case $1 in
 format) mode=-i ;;
 *) mode='--dry-run -Werror' ;;

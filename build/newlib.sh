@@ -30,6 +30,12 @@ fail()
     exit 1
 }
 
+# Held by every process of this build, so also by those that outlive an interrupted one for a moment.
+touch "$dir.wanted"
+exec 9>"$dir.lock"
+flock 9
+[ ! "$dir/.built" -nt "$dir.wanted" ] || exit 0 # while we waited, another one built it
+
 echo "newlib: configuring for $host (log: $log)"
 find "$dir" -mindepth 1 -delete
 cd "$dir"

@@ -39,7 +39,7 @@ GCC     := $(CROSS)gcc-14
 OBJDUMP := $(CROSS)objdump
 ifneq ($(call on,LLVM),)
 CC      := clang-19 --target=$(CLANG_TARGET)
-LD      := ld.lld-19
+LD      := $(or $(LLVM_LD),ld.lld-19)
 AR      := llvm-ar-19
 RANLIB  := llvm-ranlib-19
 OBJCOPY := llvm-objcopy-19
@@ -104,11 +104,12 @@ STRING_FLAGS := $(if $(call on,LLVM),,-fno-tree-loop-distribute-patterns)
 sources     = $(shell find $(wildcard $1) -name '*.[cS]' 2>/dev/null | LC_ALL=C sort)
 app_dir    := $(firstword $(wildcard apps/$(APP) tests/$(APP)))
 kernel_src := $(call sources,$(PLATFORM_DIRS) core mm drivers net) $(libfdt:%=$(LIBFDT)/%.c)
-app_src    := $(call sources,apps/common $(app_dir))
+app_src    := $(call sources,apps/common $(app_dir)) $(LIBGCC_SOURCES)
 
 object      = $(patsubst %,$(OUT)/%$2,$(basename $(1:$(LIBFDT)/%=libfdt/%)))
 kernel_obj := $(call object,$(kernel_src),.k.o)
 app_obj    := $(call object,$(app_src),.o)
+tree_obj   := $(DTS:%.dts=$(OUT)/%.dtb.k.o)
 
 # ---- Compile ----------------------------------------------------------------------------------
 
@@ -127,29 +128,51 @@ $(LIBFDT)/%.c: $(LIBFDT_SRC)/.unpacked ;
 
 -include $(patsubst %.o,%.d,$(kernel_obj) $(app_obj))
 
+# The device tree that the image of a machine without one brings along: NAME.dts becomes NAME_dtb to
+# NAME_dtb_end.
+tree_name := $(subst -,_,$(basename $(notdir $(DTS))))_dtb
+$(tree_obj): $(DTS) $(OUT)/flags
+	@mkdir -p $(@D)
+	$(call note,DTC,$<)
+	$(Q)dtc -I dts -O dtb -o $(@:.k.o=) $<
+	$(Q)printf '%s\n' '.section .rodata.dtb, "a"' '.balign 8' \
+	    '.global $(tree_name), $(tree_name)_end' \
+	    '$(tree_name): .incbin "$(@:.k.o=)"' '$(tree_name)_end:' \
+	    '.section .note.GNU-stack, ""' | $(CC) $(ARCH_FLAGS) -x assembler-with-cpp -c - -o $@
+
 # ---- Link -------------------------------------------------------------------------------------
 
 ELF    := $(OUT)/$(APP).elf
 IMG    := $(OUT)/$(APP).img
-LIBGCC  = $(shell $(GCC) -print-libgcc-file-name)
+LIBGCC  = $(if $(LIBGCC_SCRIPT),$(OUT)/libgcc.a,$(shell $(GCC) -print-libgcc-file-name))
 LDFLAGS = $(LINK_FLAGS) -T $(OUT)/image.ld -nostdlib -static --gc-sections --build-id=none \
     -z noexecstack --orphan-handling=error
-link    = $(LD) $(LDFLAGS) -o $1 $(kernel_obj) $(app_obj) $2 \
+objects := $(kernel_obj) $(tree_obj) $(app_obj)
+link     = $(LD) $(LDFLAGS) -o $1 $(objects) $2 \
     --start-group $(NEWLIB)/libc.a $(NEWLIB)/libm.a $(LIBGCC) --end-group
 
-$(eval $(call stamp_rule,$(OUT)/$(APP).objects,$(kernel_obj) $(app_obj)))
+$(eval $(call stamp_rule,$(OUT)/$(APP).objects,$(objects)))
 
 $(OUT)/image.ld: build/image.ld build/$(PLATFORM).mk
 	@mkdir -p $(@D)
-	$(Q)$(GCC) -E -P -undef -x c -DIMAGE_BASE=$(IMAGE_BASE) \
+	$(Q)$(GCC) -E -P -undef -x c -DIMAGE_BASE=$(IMAGE_BASE) -DIMAGE_LOAD=$(IMAGE_LOAD) \
+	    -DIMAGE_PAGE=$(IMAGE_PAGE) '-DIMAGE_ENTRY=$(IMAGE_ENTRY)' \
 	    '-DLIBGCC_KERNEL=$(foreach m,$(LIBGCC_KERNEL),*libgcc.a:$m.o(.text .text.*))' $< -o $@
+
+$(OUT)/libgcc.a: $(LIBGCC_SCRIPT)
+	@mkdir -p $(@D)
+	$(Q)$(LIBGCC_SCRIPT) $(shell $(GCC) -print-libgcc-file-name) $@
 
 $(OUT)/no-symbols.o: build/symbols.py
 	$(Q)build/symbols.py >$(@:.o=.S) && $(CC) $(ARCH_FLAGS) -c $(@:.o=.S) -o $@
 
+# What the loader of the machine takes: the bytes alone, or an ELF file without what it skips.
+image_binary = -O binary
+image_elf    = --strip-all --remove-section=.mmio.sites
+
 # Twice: the second time with the names of what the first time gave (build/symbols.py).
-$(ELF): $(kernel_obj) $(app_obj) $(OUT)/no-symbols.o $(OUT)/$(APP).objects $(OUT)/image.ld \
-    build/symbols.py build/elf.py
+$(ELF): $(objects) $(OUT)/no-symbols.o $(OUT)/$(APP).objects $(OUT)/image.ld \
+    $(if $(LIBGCC_SCRIPT),$(OUT)/libgcc.a) build/symbols.py build/elf.py
 	$(if $(app_dir),,$(error there is no application '$(APP)' (apps/$(APP) or tests/$(APP))))
 	$(call note,LD,$@)
 	$(Q)$(call link,$@.pass1,$(OUT)/no-symbols.o)
@@ -158,8 +181,8 @@ $(ELF): $(kernel_obj) $(app_obj) $(OUT)/no-symbols.o $(OUT)/$(APP).objects $(OUT
 	$(Q)$(call link,$@,$(OUT)/$(APP).symbols.o -Map=$(OUT)/$(APP).map)
 	@rm -f $@.pass1
 
-$(IMG): $(ELF) build/check_image.py build/image_allow.txt
-	$(Q)$(OBJCOPY) -O binary $< $@.new
+$(IMG): $(ELF) build/check_image.py build/isa.py build/image_allow.txt
+	$(Q)$(OBJCOPY) $(image_$(IMAGE_FORMAT)) $< $@.new
 	$(Q)build/check_image.py $< $@.new $(OBJDUMP) $(OUT)/$(APP).symbols.S
 	@mv $@.new $@
 

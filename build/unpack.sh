@@ -8,6 +8,10 @@ set -eu
 archive=$1 dir=$2
 shift 2
 
+touch "$dir.wanted"
+exec 9>"$dir.lock"
+flock 9
+[ ! "$dir/.unpacked" -nt "$dir.wanted" ] || exit 0 # while we waited, another one did it
 rm -rf "$dir" "$dir.tmp"
 mkdir -p "$dir.tmp"
 tar -C "$dir.tmp" --strip-components=1 --no-same-owner -xf "$archive"
