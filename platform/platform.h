@@ -138,9 +138,9 @@ void platform_cache_clean(const void *mem, size_t bytes);
 void platform_cache_invalidate(const void *mem, size_t bytes);
 
 // ---- Inline primitives in arch/ ---------------------------------------------------------------
-// arch/cpu.h:     irq_flags_t, arch_irq_save(), arch_irq_restore(), arch_irq_enable(),
-//                 arch_irq_disable(), arch_irqs_enabled(), arch_percpu_base(), arch_cpu_relax(),
-//                 arch_counter() (monotonic 64-bit)
+// arch/cpu.h:     irq_flags_t, arch_irq_save(), arch_irq_restore() (interrupts still off then),
+//                 arch_irq_enable(), arch_irq_disable(), arch_irqs_enabled(),
+//                 arch_percpu_base(), arch_cpu_relax(), arch_counter() (monotonic 64-bit)
 // arch/barrier.h: dma_wmb(), dma_rmb(), dma_mb(), compiler_barrier()
 // arch/mmio.h:    arch_mmio_read8..64, arch_mmio_write8..64
 // arch/layout.h:  ARCH_PAGE_SHIFT, ARCH_LINEAR_BASE/_BYTES, ARCH_VMALLOC_BASE/_BYTES,

@@ -13,7 +13,10 @@ typedef _Bool bool;
 #define BIAS 0x3fff
 #define IMPLICIT ((u128)1 << FRACTION_BITS)
 #define INFINITE ((u128)EXPONENT_MAX << FRACTION_BITS)
-#define QUIET (IMPLICIT >> 1)
+// Before IEEE 754-2008 the architecture marked signalling NaNs with this bit, where others mark the
+// quiet ones (volume I, 5.3.2; FCSR.NAN2008 is 0 on all of our CPUs).
+#define SIGNALLING (IMPLICIT >> 1)
+#define QUIET_NAN (INFINITE | (SIGNALLING - 1))
 
 enum { INEXACT = 4, UNDERFLOW = 8, OVERFLOW = 16, BY_ZERO = 32, INVALID = 64 };
 enum { TO_NEAREST, TO_ZERO, UP, DOWN };
@@ -96,18 +99,17 @@ static u128 divide(bool negative, struct number a, struct number b)
     return round_and_pack(negative, exponent, quotient << 1 | (rest != 0));
 }
 
+static bool signals(u128 bits) { return bits > INFINITE && (bits & SIGNALLING); }
+
 // Magnitudes of which one at least is zero, infinite or no number.
 static u128 special(u128 a, u128 b)
 {
-    if (a > INFINITE || b > INFINITE) {
-        if ((a > INFINITE && !(a & QUIET)) || (b > INFINITE && !(b & QUIET)))
-            raise(INVALID);
-        return (a > INFINITE ? a : b) | QUIET;
-    }
-    if (a == b) { // 0/0, infinite/infinite
+    if (signals(a) || signals(b) || (a == b && a <= INFINITE)) { // 0/0, infinite/infinite
         raise(INVALID);
-        return INFINITE | QUIET;
+        return QUIET_NAN;
     }
+    if (a > INFINITE || b > INFINITE)
+        return a > INFINITE ? a : b;
     if (b == 0 && a != INFINITE)
         raise(BY_ZERO);
     return b == 0 || a == INFINITE ? INFINITE : 0;
