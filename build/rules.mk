@@ -58,7 +58,7 @@ patches     = $(sort $(wildcard build/patches/$1/*.patch))
 NEWLIB_SRC := out/deps/newlib
 LIBFDT_SRC := out/deps/libfdt
 LWIP_SRC   := out/deps/lwip
-NEWLIB     := out/deps/newlib-$(PLATFORM)$(if $(call on,LLVM),-llvm)
+NEWLIB     := out/deps/newlib-$(PLATFORM)
 LIBFDT     := $(LIBFDT_SRC)/libfdt
 libfdt     := fdt fdt_ro fdt_rw fdt_sw fdt_wip fdt_addresses fdt_strerror fdt_empty_tree
 
@@ -71,10 +71,16 @@ $(eval $(call unpack_rule,newlib,NEWLIB_SRC))
 $(eval $(call unpack_rule,libfdt,LIBFDT_SRC))
 $(eval $(call unpack_rule,lwip,LWIP_SRC))
 
+# Always GCC's: there is one ABI, and building it takes longer than all the rest.
 NEWLIB_CFLAGS = -Os -g0 $(ARCH_FLAGS) $(CODE_FLAGS)
+ifneq ($(call on,LLVM),)
+$(NEWLIB)/.built: $(NEWLIB_SRC)/.unpacked $(LIBFDT_SRC)/.unpacked FORCE
+	$(Q)$(MAKE) -f build/rules.mk LLVM= deps
+else
 $(NEWLIB)/.built: $(NEWLIB_SRC)/.unpacked build/newlib.sh $(NEWLIB).flags
 	$(Q)CC='$(CC)' AR=$(AR) RANLIB=$(RANLIB) CFLAGS='$(NEWLIB_CFLAGS)' \
 	    build/newlib.sh $(NEWLIB_SRC) $(NEWLIB) $(NEWLIB_HOST)
+endif
 deps: $(NEWLIB)/.built $(LIBFDT_SRC)/.unpacked
 
 # ---- Flags ------------------------------------------------------------------------------------
@@ -113,7 +119,7 @@ tree_obj   := $(DTS:%.dts=$(OUT)/%.dtb.k.o)
 
 # ---- Compile ----------------------------------------------------------------------------------
 
-$(eval $(call stamp_rule,$(NEWLIB).flags,$(CC) $(NEWLIB_CFLAGS)))
+$(if $(call on,LLVM),,$(eval $(call stamp_rule,$(NEWLIB).flags,$(CC) $(NEWLIB_CFLAGS))))
 $(eval $(call stamp_rule,$(OUT)/flags,$(CC) $(CFLAGS) $(KERNEL_FLAGS) $(WARNINGS) $(EARLY_FLAGS)))
 
 define compile_rule
@@ -164,6 +170,7 @@ $(OUT)/libgcc.a: $(LIBGCC_SCRIPT)
 	$(Q)$(LIBGCC_SCRIPT) $(shell $(GCC) -print-libgcc-file-name) $@
 
 $(OUT)/no-symbols.o: build/symbols.py
+	@mkdir -p $(@D)
 	$(Q)build/symbols.py >$(@:.o=.S) && $(CC) $(ARCH_FLAGS) -c $(@:.o=.S) -o $@
 
 # What the loader of the machine takes: the bytes alone, or an ELF file without what it skips.

@@ -23,7 +23,9 @@ static __noinline void null_write(void) { *(volatile int *)null = 1; }
 static __noinline void null_call(void) { ((void (*)(void))null)(); }
 static __noinline void write_text(void) { *(volatile int *)__text_start = 0; }
 static __noinline void write_rodata(void) { *(volatile int *)__rodata_start = 0; }
-static __noinline void illegal(void) { __builtin_trap(); }
+// No instruction on ARM64 (UDF), LoongArch (no opcode) and MIPS (an unused function of SPECIAL).
+static __noinline void undefined(void) { __asm__ volatile(".4byte 0x3d"); }
+static __noinline void trap(void) { __builtin_trap(); }
 
 static __noinline void run_data(void)
 {
@@ -96,7 +98,8 @@ static const struct {
     {"write-rodata", write_rodata},
     {"run-data", run_data},
     {"run-stack", run_stack},
-    {"illegal", illegal},
+    {"undefined", undefined},
+    {"trap", trap},
     {"stack-overflow", stack_overflow},
     {"thread-overflow", thread_overflow},
     {"interrupt", interrupt_fault},

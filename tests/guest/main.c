@@ -9,8 +9,9 @@
 #include "platform/platform.h"
 #include "tests/guest/guest.h"
 
-static const struct guest_test *const suites[] = {thread_tests, timer_tests, softirq_tests,
-                                                  memory_tests, libc_tests};
+static const struct guest_test *const suites[] = {
+    thread_tests, timer_tests,       softirq_tests,   memory_tests,
+    libc_tests,   libc_string_tests, libc_jump_tests, libc_float_tests};
 static const char *running;
 
 bool guest_failed(const char *file, int line, const char *condition)

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 """Runs the guest tests: boots out/PLATFORM/guest.img on the machines below and reads the result
-lines, then boots it once for each fault case and checks what the report says and what follows.
+lines, then boots it once for each fault case and checks what the report says, that QEMU's own log
+of exceptions agrees with it, and what follows.
 
 Ends with the line `N passed, N failed`. `--one NAME` runs a single fault case and shows its log.
 """
@@ -11,60 +12,171 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
+from collections import namedtuple
+from pathlib import Path
 
-QEMU = ["qemu-system-aarch64", "-nodefaults", "-nographic", "-no-reboot", "-serial", "stdio",
-        "-net", "none"]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "system"))
+
+from rig.machine import MACHINES as RIG     # noqa: E402
+
+QEMU = ["-nodefaults", "-nographic", "-no-reboot", "-serial", "stdio", "-net", "none"]
 BOOT_LIMIT_S = 120
 
-# (machine options, CPU, memory): both interrupt controllers, both entry levels, three CPU models.
-MACHINES = [
-    ("virt,gic-version=3", "cortex-a72", "128M"),
-    ("virt,gic-version=2", "cortex-a53", "64M"),
-    ("virt,gic-version=3,virtualization=on", "cortex-a72", "128M"),
-    ("virt,gic-version=3", "max", "2G"),
-    ("virt,gic-version=3", "cortex-a72", "16M"),
-]
+# (machine options, CPU, memory). The fault cases run on the first of each CPU in FAULT_CPUS.
+MACHINES = {
+    # Both interrupt controllers, both entry levels, three CPU models.
+    "arm64": [
+        ("virt,gic-version=3", "cortex-a72", "128M"),
+        ("virt,gic-version=2", "cortex-a53", "64M"),
+        ("virt,gic-version=3,virtualization=on", "cortex-a72", "128M"),
+        ("virt,gic-version=3", "max", "2G"),
+        ("virt,gic-version=3", "cortex-a72", "16M"),
+    ],
+    # Memory below and above the hole at 256 MiB.
+    "loongarch64": [
+        ("virt", "la464", "512M"),
+        ("virt", "la464", "128M"),
+        ("virt", "max", "1G"),
+        ("virt", "la464", "4G"),
+    ],
+    "loongson3": [
+        ("loongson3-virt", "Loongson-3A4000", "512M"),
+        ("loongson3-virt", "Loongson-3A1000", "512M"),
+        ("loongson3-virt", "Loongson-3A4000", "1G"),
+        ("loongson3-virt", "Loongson-3A1000", "4G"),
+    ],
+}
+FAULT_CPUS = {"arm64": ["cortex-a72"], "loongarch64": ["la464"],
+              "loongson3": ["Loongson-3A4000", "Loongson-3A1000"]}
+CANNOT = {("Loongson-3A1000", "run-data"): "this CPU has no execute protection",
+          ("Loongson-3A1000", "run-stack"): "this CPU has no execute protection"}
 
+# phrase: of the report, a regular expression; function: of the call chain, or None; access: what
+# QEMU must have seen, or None
+Fault = namedtuple("Fault", "phrase function access")
 UNMAPPED = "write to an unmapped address"
-# Fault case: (a phrase of the report, a function of the call chain or None)
 FAULTS = {
-    "null-read": ("read of an unmapped address", "null_read"),
-    "null-write": (UNMAPPED, "null_write"),
-    "null-call": ("jump to an unmapped address", None),
-    "write-text": ("write to a read-only page", "write_text"),
-    "write-rodata": ("write to a read-only page", "write_rodata"),
-    "run-data": ("execution of data", None),
-    "run-stack": ("execution of data", None),
-    "illegal": ("instruction", "illegal"),
-    "stack-overflow": ("stack overflow", "recurse"),
-    "thread-overflow": ('thread "deep"', "recurse"),
-    "interrupt": (UNMAPPED, "fault_in_softirq"),
-    "stack-smash": ("stack protector", "smash"),
-    "panic": ("as the test asked", "plain_panic"),
+    "null-read": Fault("read of an unmapped address", "null_read", "read"),
+    "null-write": Fault(UNMAPPED, "null_write", "write"),
+    "null-call": Fault("jump to an unmapped address", None, "fetch"),
+    "write-text": Fault("write to a read-only page", "write_text", "write, protected"),
+    "write-rodata": Fault("write to a read-only page", "write_rodata", "write, protected"),
+    "run-data": Fault("execution of data", None, "fetch, protected"),
+    "run-stack": Fault("execution of data", None, "fetch, protected"),
+    "undefined": Fault("(undefined|reserved) instruction", "undefined", "undefined"),
+    "trap": Fault("instruction", "trap", None),
+    "stack-overflow": Fault("stack overflow", "recurse", "write"),
+    "thread-overflow": Fault('thread "deep"', "recurse", "write"),
+    "interrupt": Fault(UNMAPPED, "fault_in_softirq", "write"),
+    "stack-smash": Fault("stack protector", "smash", None),
+    "panic": Fault("as the test asked", "plain_panic", None),
 }
 # `panic=` value: (what the log ends with, whether QEMU must end by itself)
 ENDINGS = {"-1": ("", True), "1": ("reboot", True), "poweroff": ("", True),
            "0": ("system halted", False)}
 
 
-def boot(image, machine, cpu, memory, cmdline, stop_at=None):
-    """The serial output, and whether QEMU ended by itself."""
-    command = QEMU + ["-M", machine, "-cpu", cpu, "-m", memory, "-kernel", image,
-                      "-append", cmdline]
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT) as qemu:
-        timer = concurrent.futures.ThreadPoolExecutor(1)
-        watchdog = timer.submit(_kill_after, qemu, BOOT_LIMIT_S)
-        output, ended = b"", True
-        for line in qemu.stdout:
-            output += line
-            if stop_at and stop_at in line:
-                ended = False
-                break
-        qemu.kill() if not ended else qemu.wait()
-        watchdog.cancel()
-        timer.shutdown(wait=False)
-        return output.decode(errors="replace"), ended and qemu.returncode in (0, None)
+# ---- QEMU's log of exceptions (-d int) -----------------------------------------------------------
+
+# One exception of the log: groups name, address (of the access) and pc, in hexadecimal digits.
+LOGGED = {
+    "arm64": re.compile(
+        r"Taking exception \d+ \[(?P<name>.*)\] on CPU.*\n(?:\.\.\.from .*\n)?"
+        r"(?:\.\.\.with ESR 0x\w+/0x(?P<syndrome>\w+)\n)?(?:\.\.\.with FAR 0x(?P<address>\w+)\n)?"
+        r"(?:\.\.\.with SPSR .*\n)?(?:\.\.\.with ELR 0x(?P<pc>\w+))?"),
+    "loongarch64": re.compile(
+        r"do_interrupt enter: pc (?P<pc>\w+) .*exception: \d+ \((?P<name>.*)\)\n"
+        r"(?:.*\n)??.*BADVA (?P<address>[0-9a-f]{16})"),
+    "loongson3": re.compile(
+        r"do_interrupt enter: PC .* EPC \w+ (?P<name>.*) exception\n"
+        r".*do_interrupt: PC \w+ EPC (?P<pc>\w+) cause.*\n"
+        r".* C (?P<syndrome>\w+) A (?P<address>\w+) D"),
+}
+# access: what the name, with the access that the syndrome tells on ARM64, must match
+NAMES = {
+    "arm64": {
+        "read": "Data Abort read translation", "write": "Data Abort write translation",
+        "fetch": "Prefetch Abort .* translation", "write, protected": "Data Abort write permission",
+        "fetch, protected": "Prefetch Abort .* permission", "undefined": "Undefined Instruction"},
+    "loongarch64": {
+        "read": "Page invalid exception for load", "write": "Page invalid exception for store",
+        "fetch": "Page invalid exception for fetch", "write, protected": "Page modified exception",
+        "fetch, protected": "Page Not Executable exception",
+        "undefined": "Instruction Non-Existent"},
+    "loongson3": {
+        "read": "TLB load", "write": "TLB store", "fetch": "TLB load",
+        "write, protected": "TLB modify", "fetch, protected": "TLB execute-inhibit",
+        "undefined": "reserved instruction"},
+}
+CAUSE_BD = 1 << 31      # EPC is the branch, and its delay slot raised the exception
+ESR_WRITE = 0x40
+ESR_FAULT_TYPES = {1: "translation", 3: "permission"}   # bits 5:2 of the fault status code
+
+
+def exceptions(platform, log):
+    """(name, address, pc) of each exception in QEMU's log."""
+    for match in LOGGED[platform].finditer(log):
+        found = match.groupdict(default="0")
+        name = found["name"]
+        if "Abort" in name:
+            esr = int(found["syndrome"], 16)
+            name += " write " if esr & ESR_WRITE else " read "
+            name += ESR_FAULT_TYPES.get(esr >> 2 & 15, "")
+        pc = int(found["pc"], 16)
+        if platform == "loongson3" and int(found["syndrome"], 16) & CAUSE_BD:
+            pc += 4
+        yield name, int(found["address"], 16), pc
+
+
+def log_problem(platform, access, report, log):
+    """What of a fault report QEMU has seen differently; None if it agrees."""
+    pc = re.search(r"^\[[ .\d]+\]   pc ([0-9a-f]{16}) ", report, re.M)
+    address = re.search(r"^\[[ .\d]+\]   address ([0-9a-f]{16})", report, re.M)
+    if not pc or (not address and access != "undefined"):
+        return "the report lacks pc or address"
+    seen = list(exceptions(platform, log))
+    for name, at, where in seen:
+        if (re.fullmatch(NAMES[platform][access], name) and where == int(pc.group(1), 16)
+                and (not address or at == int(address.group(1), 16))):
+            return None
+    return f"QEMU has seen no such '{NAMES[platform][access]}', but at last\n" + "\n".join(
+        f"  {name}: address {at:#x}, pc {where:#x}" for name, at, where in seen[-5:])
+
+
+# ---- boots ---------------------------------------------------------------------------------------
+
+class Guest:
+    """An image and the QEMU that runs it."""
+
+    def __init__(self, platform, image):
+        self.platform, self.image = platform, image
+        self.machines = MACHINES[platform]
+
+    def boot(self, machine, cpu, memory, cmdline, stop_at=None, log=None):
+        """The serial output, and whether QEMU ended by itself."""
+        rig = RIG[self.platform]
+        command = [rig.qemu, *QEMU, *rig.options, "-M", machine, "-cpu", cpu, "-m", memory,
+                   "-kernel", self.image, "-append", cmdline]
+        command += ["-d", "int", "-D", log] if log else []
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT) as qemu:
+            timer = concurrent.futures.ThreadPoolExecutor(1)
+            watchdog = timer.submit(_kill_after, qemu, BOOT_LIMIT_S)
+            output, ended = b"", True
+            for line in qemu.stdout:
+                output += line
+                if stop_at and stop_at in line:
+                    ended = False
+                    break
+            qemu.kill() if not ended else qemu.wait()
+            watchdog.cancel()
+            timer.shutdown(wait=False)
+            text = output.decode(errors="replace").replace("\r", "")
+            return text, ended and qemu.returncode in (0, None)
+
+    def of_cpu(self, cpu):
+        return next(each for each in self.machines if each[1] == cpu)
 
 
 def _kill_after(process, seconds):
@@ -76,7 +188,7 @@ def _kill_after(process, seconds):
 
 class Results:
     def __init__(self):
-        self.passed = self.failed = 0
+        self.passed = self.failed = self.skipped = 0
 
     def add(self, good, name, detail=""):
         if good:
@@ -85,11 +197,19 @@ class Results:
             self.failed += 1
             print(f"FAIL {name}\n{detail}", flush=True)
 
+    def skip(self, name, reason):
+        self.skipped += 1
+        print(f"skip {name}: {reason}", flush=True)
 
-def run_suites(image, results):
-    for machine, cpu, memory in MACHINES:
+    def __str__(self):
+        text = f"{self.passed} passed, {self.failed} failed"
+        return text + (f", {self.skipped} skipped" if self.skipped else "")
+
+
+def run_suites(guest, results):
+    for machine, cpu, memory in guest.machines:
         where = f"{machine} {cpu} {memory}"
-        output, _ = boot(image, machine, cpu, memory, "panic=-1 loglevel=4")
+        output, _ = guest.boot(machine, cpu, memory, "panic=-1 loglevel=4")
         passed = len(re.findall(r"guest: pass ", output))
         failures = re.findall(r"guest: FAIL (.*)", output)
         results.passed += passed
@@ -100,35 +220,50 @@ def run_suites(image, results):
         print(f"guest: {where}: {passed} passed, {len(failures)} failed", flush=True)
 
 
-def fault_is_reported(image, name, results):
-    phrase, function = FAULTS[name]
-    output, ended = boot(image, *MACHINES[0], f"panic=-1 -- fault {name}")
-    good = ended and phrase in output and (not function or f" {function}+0x" in output)
-    results.add(good, f"fault {name}: wants '{phrase}' and '{function}'", output[-3000:])
-    return output
+def fault_is_reported(guest, cpu, name, results):
+    """The console's text and QEMU's log."""
+    if (cpu, name) in CANNOT:
+        return results.skip(f"fault {name} on {cpu}", CANNOT[cpu, name])
+    wanted = FAULTS[name]
+    with tempfile.NamedTemporaryFile(prefix="sluice-", suffix=".log") as file:
+        output, ended = guest.boot(*guest.of_cpu(cpu), f"panic=-1 -- fault {name}", log=file.name)
+        log = Path(file.name).read_text(errors="replace")
+    good = ended and re.search(wanted.phrase, output) and (
+        not wanted.function or f" {wanted.function}+0x" in output)
+    results.add(good, f"fault {name} on {cpu}: wants '{wanted.phrase}' and '{wanted.function}'",
+                output[-3000:])
+    if wanted.access:
+        problem = log_problem(guest.platform, wanted.access, output, log)
+        results.add(not problem, f"fault {name} on {cpu} in QEMU's log: {problem}")
+    return output + log
 
 
-def endings_are_followed(image, results):
+def endings_are_followed(guest, results):
     for value, (phrase, by_itself) in ENDINGS.items():
-        output, ended = boot(image, *MACHINES[0], f"panic={value} -- fault panic",
-                             stop_at=None if by_itself else phrase.encode())
+        output, ended = guest.boot(*guest.machines[0], f"panic={value} -- fault panic",
+                                   stop_at=None if by_itself else phrase.encode())
         results.add(ended == by_itself and phrase in output, f"panic={value}", output[-2000:])
 
 
 def main():
+    platform = os.environ.get("PLATFORM", "arm64")
     parser = argparse.ArgumentParser()
-    parser.add_argument("--image", default=os.environ.get("GUEST_IMAGE", "out/arm64/guest.img"))
+    parser.add_argument("--platform", default=platform, choices=MACHINES)
+    parser.add_argument("--image", default=os.environ.get("GUEST_IMAGE"))
     parser.add_argument("--one", choices=FAULTS)
     options = parser.parse_args()
+    guest = Guest(options.platform, options.image or f"out/{options.platform}/guest.img")
     results = Results()
+    cpus = FAULT_CPUS[options.platform]
     if options.one:
-        print(fault_is_reported(options.image, options.one, results))
+        print(fault_is_reported(guest, cpus[0], options.one, results))
     else:
-        run_suites(options.image, results)
-        for name in FAULTS:
-            fault_is_reported(options.image, name, results)
-        endings_are_followed(options.image, results)
-    print(f"{results.passed} passed, {results.failed} failed")
+        run_suites(guest, results)
+        for cpu in cpus:
+            for name in FAULTS:
+                fault_is_reported(guest, cpu, name, results)
+        endings_are_followed(guest, results)
+    print(results)
     return 1 if results.failed or not results.passed else 0
 
 

@@ -53,7 +53,7 @@ def flag(name):
 def image_path():
     platform, app = os.environ.get("PLATFORM", "arm64"), os.environ.get("APP", "router")
     if platform not in rig.MACHINES:
-        raise Failure(f"PLATFORM={platform}: there is no such machine yet")
+        raise Failure(f"PLATFORM={platform}: there is no such machine")
     variant = ("-debug" if flag("DEBUG") else "") + ("-llvm" if flag("LLVM") else "")
     image = TOP / "out" / (platform + variant) / f"{app}.img"
     if not image.exists():

@@ -9,7 +9,7 @@ import pytest
 
 from rig import frames as fr
 from rig.machine import CONFIG, HOST_IPS, PORT_MACS
-from rig.router import Router
+from rig.router import MACHINE, Router
 
 CTRL_A, CTRL_C, CTRL_D, CTRL_E, CTRL_K, CTRL_U, CTRL_W = (
     "\x01", "\x03", "\x04", "\x05", "\x0b", "\x15", "\x17")
@@ -138,7 +138,7 @@ def test_garbage(console):
 
 def test_show_version(console):
     text = console.command("show version")
-    assert "application 'router'" in text and "Cortex-A72" in text
+    assert "application 'router'" in text and re.search(MACHINE.cpu_words, text), text
 
 
 def test_show_interfaces(console):
@@ -163,7 +163,7 @@ def test_show_ip_route(console):
 
 
 def test_show_memory_and_log(console):
-    assert re.search(r"RAM +131072 KiB", console.command("show memory"))
+    assert re.search(rf"RAM +{MACHINE.ram_kib} KiB", console.command("show memory"))
     assert "eth0: virtio-net" in console.command("show log")
 
 
@@ -239,7 +239,7 @@ def test_reboot():
     with Router(config=CONFIG) as router:
         router.console.skip()
         router.console.send("reboot\r")
-        router.console.expect("config: from fw_cfg", 60)
+        router.console.expect(f"config: from {MACHINE.source}", 60)
         router.console.wait_prompt(60)
         router.warm().passes(fr.udp())
 

@@ -76,7 +76,7 @@ def test_ingress_link_down(own):
 def test_no_nic():
     """A router without ports says so; the console works."""
     with Router(config=None, ports=0) as router:
-        assert "no network port found" in router.console.text()
+        router.console.find("no network port found")
         assert "no network ports" in router.console.command("show interfaces")
         assert "Sluice" in router.console.command("show version")
 

@@ -16,13 +16,15 @@ from pathlib import Path
 
 import pytest
 
+from rig import blobs
 from rig.hosts import tun_problem
 from rig.machine import TOP
-from rig.router import IMAGE
+from rig.router import IMAGE, MACHINE, PLATFORM
 
 pytestmark = [pytest.mark.linux_hosts,
               pytest.mark.skipif(bool(tun_problem()), reason=str(tun_problem())),
-              pytest.mark.skipif(IMAGE != TOP / "out/arm64/router.img", reason="another image")]
+              pytest.mark.skipif(IMAGE != TOP / f"out/{PLATFORM}/router.img",
+                                 reason="another image")]
 REPLY = "first reply after"
 LIMIT_S = 60
 
@@ -130,7 +132,7 @@ def test_nothing_is_left(number, victim):
 def test_nothing_gets_through(tmp_path):
     """An application that forwards nothing: status 1 and one line that names the reason."""
     image = IMAGE.parent / f"test-{uuid.uuid4()}.img"
-    image.write_bytes(IMAGE.read_bytes()[:64] + b"\x00\x00\x00\x14" * 50000)
+    image.write_bytes(blobs.endless_loop(IMAGE.read_bytes(), PLATFORM))
     try:
         with Run(APP=image.stem) as run:
             assert run.wait() == 1
@@ -145,14 +147,14 @@ def test_no_image():
     with Run(APP="nothing") as run:
         assert run.wait() == 1
         assert run.text.strip() == \
-            "make run: out/arm64/nothing.img is not there: run `make` first"
+            f"make run: out/{PLATFORM}/nothing.img is not there: run `make` first"
 
 
 def test_console():
     """CONSOLE=1 on a terminal: the router's prompt, Ctrl-] leaves, the terminal is as before."""
     main, terminal = pty.openpty()
     with Run(stdin=terminal, CONSOLE="1") as run:
-        run.wait_text("config: from fw_cfg")
+        run.wait_text(f"config: from {MACHINE.source}")
         os.write(main, b"show version\r")
         run.wait_text("Sluice ")
         os.write(main, b"\x1d")

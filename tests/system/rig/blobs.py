@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Things that tests hand to QEMU: initial archives, hardware trees (damaged ones too), and a small
-# firmware that jumps to the image in ways that QEMU's own loader does not.
+# Things that tests hand to QEMU: initial archives, hardware trees (damaged ones too), images that
+# do nothing, and a small firmware that jumps to the image in ways that QEMU's own loader does not.
 #
-# Devicetree Specification v0.4; cpio "newc" format; Linux arm64 boot protocol (x0: FDT).
+# Devicetree Specification v0.4; cpio "newc" format; Linux arm64 boot protocol (x0: FDT); ELF-64.
 
 import struct
 import subprocess
@@ -22,6 +22,9 @@ _start:
 """
 FDT_AT = 0x40000000     # where QEMU puts its tree when there is firmware
 TOOLS = "aarch64-linux-gnu-"
+# A branch to itself.
+LOOPS = {"arm64": "00000014", "loongarch64": "00000050", "loongson3": "ffff001000000000"}
+PT_LOAD = 1
 
 
 def cpio(files):
@@ -47,11 +50,12 @@ def firmware(directory, entry, fdt=FDT_AT):
     return directory / "shim.bin"
 
 
-def machine_fdt(directory, machine, cpu, memory, qemu="qemu-system-aarch64"):
+def machine_fdt(directory, machine):
     """The tree that QEMU makes, without the slack that it leaves at the end."""
     path = Path(directory) / "machine.dtb"
-    subprocess.run([qemu, "-M", f"{machine},dumpdtb={path}", "-cpu", cpu, "-m", memory,
-                    "-nodefaults", "-display", "none"], check=True, stderr=subprocess.DEVNULL)
+    subprocess.run([machine.qemu, "-M", f"{machine.machine},dumpdtb={path}", "-cpu", machine.cpu,
+                    "-m", machine.memory, "-nodefaults", "-display", "none"], check=True,
+                   stderr=subprocess.DEVNULL)
     pack(path)
     return path
 
@@ -61,6 +65,21 @@ def pack(path):
                           capture_output=True, check=True)
     Path(path).write_bytes(done.stdout)
 
+
+def endless_loop(image, platform):
+    """The image with a loop at its entry. `image`: a flat arm64 Image or an ELF file."""
+    loop = bytes.fromhex(LOOPS[platform])
+    if image[:4] != b"\x7fELF":
+        return image[:64] + loop * 50000
+    entry, table = struct.unpack_from("<QQ", image, 24)
+    size, count = struct.unpack_from("<HH", image, 54)
+    for at in range(table, table + size * count, size):
+        kind, _, offset, _, physical, length = struct.unpack_from("<IIQQQQ", image, at)
+        inside = (entry & 0x1fffffff) - physical    # the entry may be an address in a window
+        if kind == PT_LOAD and 0 <= inside < length:
+            where = offset + inside
+            return image[:where] + loop + image[where + len(loop):]
+    raise ValueError("the image's entry is in none of its segments")
 
 
 def remove_node(path, node):

@@ -77,6 +77,14 @@ class Console:
                 raise ConsoleError(f"{pattern.pattern!r}: {why}; the console says\n{self.tail()}")
             open_still = self.pump(min(left, 0.5))
 
+    def find(self, pattern, timeout_s=10):
+        """As expect(), in all that ever came; what was expected so far stays so."""
+        at, self.at = self.at, 0
+        try:
+            return self.expect(pattern, timeout_s)
+        finally:
+            self.at = at
+
     def wait_prompt(self, timeout_s=30):
         return self.expect(PROMPT, timeout_s).group(1).decode()
 

@@ -8,6 +8,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from rig.blobs import cpio
+
 TOP = Path(__file__).resolve().parents[3]
 
 PORT_MACS = ["02:00:00:00:00:01", "02:00:00:00:00:02"]
@@ -31,12 +33,37 @@ class Machine:
     machine: str
     cpu: str
     memory: str
-    words: str          # for people
+    words: str              # for people
+    options: tuple = ()     # more words for QEMU, always
+    fw_cfg: bool = True     # the configuration comes by fw_cfg; else in the initial archive
+    append_max: int = 2047  # characters of -append that arrive whole; QEMU says nothing of the rest
+    hidden_kib: int = 0     # of -m: kept back by firmware
+    cpu_words: str = ""     # what `show version` says of the CPU: a regular expression
+
+    @property
+    def source(self):
+        """The router's name for the place that its configuration comes from."""
+        return "fw_cfg opt/org.sluice/config" if self.fw_cfg else "/etc/sluice.conf"
+
+    @property
+    def ram_kib(self):
+        """What the router must find."""
+        number, unit = int(self.memory[:-1]), self.memory[-1]
+        return (number << (10 if unit == "M" else 20)) - self.hidden_kib
 
 
 MACHINES = {
     "arm64": Machine("qemu-system-aarch64", "virt,gic-version=3", "cortex-a72", "128M",
-                     "QEMU virt, GICv3, cortex-a72, 128 MiB"),
+                     "QEMU virt, GICv3, cortex-a72, 128 MiB", cpu_words="Cortex-A72"),
+    "loongarch64": Machine("qemu-system-loongarch64", "virt", "la464", "512M",
+                           "QEMU virt (LoongArch), la464, 512 MiB", append_max=511,
+                           cpu_words="3A5000|LA464"),
+    # Without `thread=multi` all its CPUs share one host thread; QEMU warns that it has not been
+    # told that it may. The archive's place stands in front of the options and counts as well.
+    "loongson3": Machine("qemu-system-mips64el", "loongson3-virt", "Loongson-3A4000", "512M",
+                         "QEMU loongson3-virt, Loongson-3A4000, 512 MiB",
+                         options=("-vga", "none", "-accel", "tcg,thread=multi"), fw_cfg=False,
+                         append_max=190, hidden_kib=16384, cpu_words="3A4000"),
 }
 
 
@@ -45,14 +72,16 @@ def mac_of(number):
     return f"02:00:00:00:00:{number + 1:02x}"
 
 
-def command(machine, *, image, directory, config=None, nics=(), nic_options="", qemu=None):
+def command(machine, *, image, directory, config=None, initrd=None, append=None, nics=(),
+            nic_options="", qemu=None):
     """
     QEMU's command line. The console is the unix socket directory/console, for whose connection
     QEMU waits, so that no word is lost; QMP is directory/qmp. `nics` are texts for -netdev
-    (without id=); `image` may be None.
+    (without id=); `image` may be None. A machine without fw_cfg gets `config` in an initial
+    archive, unless there is an `initrd` already.
     """
-    words = [*(qemu or [machine.qemu]), "-M", machine.machine, "-cpu", machine.cpu,
-             "-m", machine.memory, "-nodefaults", "-display", "none",
+    words = [*(qemu or [machine.qemu]), "-M", machine.machine, *machine.options,
+             "-cpu", machine.cpu, "-m", machine.memory, "-nodefaults", "-display", "none",
              "-chardev", f"socket,id=console,path={directory}/console,server=on,wait=on",
              "-serial", "chardev:console",
              "-qmp", f"unix:{directory}/qmp,server=on,wait=off"]
@@ -60,8 +89,17 @@ def command(machine, *, image, directory, config=None, nics=(), nic_options="", 
         words += ["-kernel", str(image)]
     if config is not None:
         data = config if isinstance(config, bytes) else config.encode()
-        Path(f"{directory}/config").write_bytes(data)
-        words += ["-fw_cfg", f"name=opt/org.sluice/config,file={directory}/config"]
+        path = Path(f"{directory}/config")
+        if machine.fw_cfg:
+            path.write_bytes(data)
+            words += ["-fw_cfg", f"name=opt/org.sluice/config,file={path}"]
+        elif not initrd:
+            path.write_bytes(cpio({"etc/sluice.conf": data}))
+            initrd = path
+    if initrd:
+        words += ["-initrd", str(initrd)]
+    if append:
+        words += ["-append", append]
     for number, nic in enumerate(nics):
         words += ["-netdev", f"{nic},id=n{number}", "-device",
                   f"virtio-net-pci,netdev=n{number},id=nic{number},mac={mac_of(number)},romfile="
@@ -69,7 +107,10 @@ def command(machine, *, image, directory, config=None, nics=(), nic_options="", 
     return words
 
 
+NO_NEWS = ("waiting for connection", "Guest not yet converted to MTTCG")
+
+
 def qemu_words(log):
-    """What QEMU said in its log file, without the news that it waits for the console."""
+    """What QEMU said in its log file, without what it says each time."""
     lines = Path(log).read_text(errors="replace").splitlines()
-    return "\n".join(line for line in lines if "waiting for connection" not in line).strip()
+    return "\n".join(line for line in lines if not any(w in line for w in NO_NEWS)).strip()

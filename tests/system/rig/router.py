@@ -18,6 +18,7 @@ from pathlib import Path
 from rig import frames as fr
 from rig import machine as rig
 from rig.console import Console, ConsoleError
+from rig.gdb import Gdb
 from rig.link import Link
 from rig.qmp import Qmp
 
@@ -25,8 +26,9 @@ BOOT_LIMIT_S = 60
 LIMIT_S = 30
 PR_SET_PDEATHSIG = 1
 PLATFORM = os.environ.get("PLATFORM", "arm64")
+MACHINE = rig.MACHINES[PLATFORM]
 IMAGE = Path(os.environ.get("ROUTER_IMAGE", rig.TOP / f"out/{PLATFORM}/router.img"))
-BATCH = 32
+BATCH = 64              # frames on their way at a time: rings hold them, however slow this host is
 MARK_ID = 0x5e17        # of the frames that exchange() puts behind those of the test
 MARK_PORT = 49999
 
@@ -42,7 +44,8 @@ def die_with_parent():
 class Router:
     """
     options: `machine`, `cpu`, `memory`: QEMU's -M, -cpu, -m. `qemu`: the command in words.
-    `config`: text for fw_cfg, None for none. `image`: None starts without -kernel.
+    `config`: text that is handed over as the machine does it, None for none. `image`: None starts
+    without -kernel. `frozen`: not an instruction runs before thaw(); `gdb` can change memory.
     `ports`: number of NICs. `nic_options`: text behind the NIC's options. `extra`: more words.
     `links`: False leaves the sockets p0.gen and p1.gen to somebody else.
     """
@@ -51,22 +54,23 @@ class Router:
 
     def __init__(self, *, config=rig.CONFIG, machine=None, cpu=None, memory=None, qemu=None,
                  image=IMAGE, append=None, initrd=None, ports=2, nic_options="", extra=(),
-                 links=True):
-        base = rig.MACHINES[PLATFORM]
-        self.machine = dataclasses.replace(base, machine=machine or base.machine,
-                                           cpu=cpu or base.cpu, memory=memory or base.memory)
+                 links=True, frozen=False):
+        self.machine = dataclasses.replace(MACHINE, machine=machine or MACHINE.machine,
+                                           cpu=cpu or MACHINE.cpu,
+                                           memory=memory or MACHINE.memory)
         self.dir = Path(tempfile.mkdtemp(prefix="sluice-"))
         self.links = [Link(self.dir, number) for number in range(ports)] if links else []
         nics = [f"dgram,local.type=unix,local.path={self.dir}/p{number}.qemu,"
                 f"remote.type=unix,remote.path={self.dir}/p{number}.gen"
                 for number in range(ports)]
         words = rig.command(self.machine, image=image, directory=self.dir, config=config,
-                            nics=nics, nic_options=nic_options, qemu=qemu)
-        words += ["-append", append] if append else []
-        words += ["-initrd", str(initrd)] if initrd else []
+                            initrd=initrd, append=append, nics=nics, nic_options=nic_options,
+                            qemu=qemu)
+        if frozen:
+            words += ["-S", "-gdb", f"unix:{self.dir}/gdb,server=on,wait=off"]
         self.command = [*words, *extra]
         self.marks = 0
-        self._qmp = None
+        self._qmp = self._gdb = None
         self.booted = False
         self.process = None
         self.pass_fds = ()
@@ -107,6 +111,42 @@ class Router:
             self._qmp = Qmp(self.dir / "qmp")
         return self._qmp
 
+    @property
+    def gdb(self):
+        if not self._gdb:
+            self._gdb = Gdb(self.dir / "gdb")
+        return self._gdb
+
+    def thaw(self):
+        """A frozen machine runs."""
+        self.gdb.detach()
+        return self
+
+    def monitor(self, line):
+        """What QEMU's monitor answers."""
+        return self.qmp.run("human-monitor-command", **{"command-line": line})
+
+    def _cpu_stats(self):
+        """(state, clock ticks used) of each host thread that runs a CPU of the guest."""
+        threads = {cpu["thread-id"] for cpu in self.qmp.run("query-cpus-fast")}
+        for thread in threads:
+            stat = Path(f"/proc/{self.process.pid}/task/{thread}/stat").read_text(encoding="ascii")
+            state, *words = stat.rpartition(")")[2].split()
+            yield state, sum(int(word) for word in words[10:12])
+
+    def cpu_seconds(self):
+        """Host CPU time that the guest's CPUs have used so far."""
+        return sum(ticks for _, ticks in self._cpu_stats()) / os.sysconf("SC_CLK_TCK")
+
+    def idle(self, seconds=1):
+        """Whether the guest's CPUs wait, and not for the host, the whole time long."""
+        before, end = self.cpu_seconds(), time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            if any(state == "R" for state, _ in self._cpu_stats()):
+                return False
+            self.collect(min(left, seconds / 10))
+        return self.cpu_seconds() - before <= 0.02 * seconds
+
     def wait_exit(self, timeout_s=LIMIT_S):
         """QEMU's status once it has ended by itself; what the console said is taken in."""
         end = time.monotonic() + timeout_s
@@ -122,7 +162,7 @@ class Router:
             self.process.kill()
         if self.process:
             self.process.wait()
-        for thing in (self.console, self._qmp, *self.links):
+        for thing in (self.console, self._qmp, self._gdb, *self.links):
             if thing:
                 thing.close()
         shutil.rmtree(self.dir, ignore_errors=True)
@@ -196,9 +236,13 @@ class Router:
         """
         for link in self.links:
             link.clear()
-        for at in range(0, len(frames), BATCH):
+        for at in range(0, max(1, len(frames)), BATCH):
             self.links[port].send(*frames[at:at + BATCH])
-            self.pump(0)    # what QEMU cannot pass on to us fills the router's rings
+            self._wait_marks(port, timeout_s)
+        return [list(link.frames) for link in self.links]
+
+    def _wait_marks(self, port, timeout_s):
+        """Until all that was sent into a port has passed the router."""
         missing = []
         for out, mark in self._marks(port):
             self.links[port].send(mark)
@@ -207,7 +251,6 @@ class Router:
                   "the frame sent behind those of the test")
         for out, data in missing:
             self.links[out].frames.remove(self._find(out, data))
-        return [list(link.frames) for link in self.links]
 
     def _find(self, out, data):
         return next((frame for frame in self.links[out].frames
