@@ -106,7 +106,7 @@ ISAS = {
         fp=re.compile(r"\$(?:f\d|fcc|w\d)|^(?:[cm]|dm)[tf]h?c1\b|^bc1|^mov[tf]\b"),
         # UserLocal, which compilers take for a thread pointer.
         banned=re.compile(r"^rdhwr\s+\$\d+,\$29$"),
-        writes_percpu=re.compile(r"(?!s[bhwdc]|b|d?mt|cache|pref|j)\S+\s+\$28\b"),
+        writes_percpu=re.compile(r"(?!s[bhwd]\b|b|d?mt|cache|pref|jr\b|j\b)\S+\s+\$28\b"),
         branch=re.compile(r"(?:j|jal|b(?!reak)\w+)"),
         call=re.compile(r"jalr?(?:\.hb)?|b\w+zal"),
         jump=re.compile(r"j |beq \$0,\$0,"),

@@ -8,7 +8,7 @@ CLANG_TARGET  := mips64el-none-elf
 NEWLIB_HOST   := mips64el-sluice-elf
 
 # n64 without PIC calls. Nothing is addressed relative to $28 (-G0), which is the per-CPU base and
-# so is barred; clang has no such option, but uses the register in PIC only (link check).
+# so is barred; clang has no such option: should it take the register, the link check says so.
 ARCH_FLAGS    := -EL -mabi=64 -march=mips64r2 -mno-abicalls -G0 -fno-pic \
     $(if $(call on,LLVM),,-msym32 -ffixed-28)
 # See loongarch64.mk.

@@ -53,7 +53,8 @@ int irq_domain_add(struct irq_domain *domain);
 int irq_domain_map(struct irq_domain *domain, uint32_t hwirq, enum irq_trigger trigger);
 // From a controller's top-level or cascade handler: runs the handlers of a line and its eoi.
 void irq_handle(struct irq_domain *domain, uint32_t hwirq);
-// The root controller's handler, called by irq_dispatch() until nothing is pending.
+// The root controller's handler, called once by irq_dispatch(): what it leaves pending interrupts
+// anew.
 void irq_set_root(void (*handler)(void));
 
 // A controller that turns memory writes of devices into interrupts (GICv2m, ITS, PCH-MSI). It has

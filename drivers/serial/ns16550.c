@@ -31,6 +31,7 @@ enum ns16550_register {
 #define LSR_DATA (1u << 0)
 #define LSR_OVERRUN (1u << 1)
 #define LSR_TX_EMPTY (1u << 5)
+#define LSR_IDLE (1u << 6) // the last bit has been sent
 
 // Reads of LSR before a character is given up: some 10 ms on real hardware, where a read takes
 // 100 ns at least. A full FIFO of 16 at 115200 baud drains in 1.5 ms.
@@ -77,7 +78,10 @@ static int read_layout(const struct dt_node *node)
         return -EINVAL;
     if (dt_has(node, "reg-io-width") && dt_u32(node, "reg-io-width", &width))
         return -EINVAL;
-    if (shift > SHIFT_MAX || (width != 1 && width != 4) || (width == 4 && shift < 2))
+    paddr_t base;
+    uint64_t len;
+    if (shift > SHIFT_MAX || dt_reg(node, 0, &base, &len) || len < (uint64_t)(LSR + 1) << shift ||
+        (width != 1 && width != 4) || (width == 4 && shift < 2))
         return -EINVAL;
     port.shift = shift;
     port.words = width == 4;
@@ -91,6 +95,8 @@ static int ns16550_init(mmio_t regs, const struct dt_node *node)
         return err;
     reg_write(regs, LCR, LCR_8N1);
     reg_write(regs, IER, 0);
+    for (int i = 0; i < POLL_LIMIT && !(read_status(regs) & LSR_IDLE); i++)
+        ; // the loader's last character is on its way
     // Switching the FIFO on empties it (8.2). What was typed ahead is taken out before, with the
     // input cut off, so that no more comes in between.
     reg_write(regs, MCR, MCR_LOOP);

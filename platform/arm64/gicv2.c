@@ -84,6 +84,8 @@ static mmio_t map_reg(const struct dt_node *node, unsigned index)
 
 static int gicv2_init(const struct dt_node *node)
 {
+    if (gic.domain.node)
+        return -EBUSY; // one of its kind
     gic.dist = map_reg(node, 0);
     gic.cpu = map_reg(node, 1);
     if (!mmio_valid(gic.dist) || !mmio_valid(gic.cpu))

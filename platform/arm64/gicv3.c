@@ -183,6 +183,8 @@ static int start_distributor(unsigned lines)
 
 static int gicv3_init(const struct dt_node *node)
 {
+    if (gic.domain.node)
+        return -EBUSY; // one of its kind
     paddr_t base;
     uint64_t len;
     int err = dt_reg(node, 0, &base, &len);

@@ -178,22 +178,15 @@ def test_section_that_the_script_does_not_know(any_linker):
 
 # ---- Barriers ------------------------------------------------------------------------------------
 
-GUARDS = {"virtqueue_publish": {"publish", "notify", "doorbell"}, "virtqueue_pending": {"pending"},
-          "virtqueue_arm": {"arm"}}
-
-
-def guarded(node):
-    return next((g for g in GUARDS if node.order and g in node.chain[:2]), None)
-
-
 def kinds(check):
     check.found = dict.fromkeys(check.found, 0)
     return {re.search(r": (\w+): ", breach)[1] for breach in check.breaches()}
 
 
-@pytest.fixture(scope="module", params=PLATFORMS)
+@pytest.fixture(scope="module", params=[p + kind for kind in ("", "-llvm") for p in PLATFORMS])
 def router(request):
-    tools = re.search(r"CROSS\s*:= (\S+)", (ROOT / f"build/{request.param}.mk").read_text())[1]
+    machine = (ROOT / f"build/{request.param.removesuffix('-llvm')}.mk").read_text()
+    tools = re.search(r"CROSS\s*:= (\S+)", machine)[1]
     return barriers.Check(str(ROOT / f"out/{request.param}/router.elf"), tools + "objdump",
                           tools + "addr2line")
 
@@ -202,28 +195,27 @@ def test_the_router_has_its_barriers(router):
     assert kinds(router) == set()
 
 
-def test_each_barrier_is_missed(router):
-    """Takes out one barrier after the other; each kind of place is seen to fail."""
-    seen = set()
-    for function in router.functions:
+def replaced(check, needed, order):
+    """What is missed when each barrier that does `needed` does no more than `order`, by turns."""
+    for function in check.functions:
         for i, node in enumerate(function.nodes):
-            guard = guarded(node)
-            if guard:
-                function.nodes[i] = node._replace(order=set())
-                missed = kinds(router)
+            if needed <= node.order:
+                function.nodes[i] = node._replace(order=order)
+                yield kinds(check)
                 function.nodes[i] = node
-                assert missed and missed <= GUARDS[guard], function.name
-                seen |= missed
-    assert seen == {"publish", "notify", "doorbell", "pending", "arm"}
+
+
+def test_each_barrier_is_missed(router):
+    missed = list(replaced(router, {"WW"}, set()))
+    assert set().union(*missed) >= {"publish", "notify", "doorbell", "arm"}
+    assert sum("publish" in kind for kind in missed) == router.found["publish"]
+    missed = list(replaced(router, {"RR"}, set()))
+    assert sum("pending" in kind for kind in missed) == router.found["pending"]
 
 
 def test_a_weaker_barrier_is_not_enough(router):
     """A full barrier that became one for stores only: the event index may be read too early."""
-    weakened = set()
-    for function in router.functions:
-        for i, node in enumerate(function.nodes):
-            if guarded(node) and "WR" in node.order:
-                function.nodes[i] = node._replace(order={"WW", "device"})
-                weakened |= kinds(router)
-                function.nodes[i] = node
-    assert {"notify", "arm"} <= weakened
+    weakened = set().union(*replaced(router, {"WR"}, {"WW", "device"}))
+    assert {"notify", "arm"} <= weakened and "publish" not in weakened
+    # One that orders cached accesses only: the doorbell may overtake the ring.
+    assert "doorbell" in set().union(*replaced(router, {"WR"}, {"RR", "RW", "WR", "WW"}))

@@ -24,8 +24,8 @@ bool guest_failed(const char *file, int line, const char *condition);
     } while (0)
 
 // Each file's tests, ended by a NULL name.
-extern const struct guest_test thread_tests[], timer_tests[], softirq_tests[], memory_tests[],
-    libc_tests[], libc_string_tests[], libc_jump_tests[], libc_float_tests[];
+extern const struct guest_test thread_tests[], interrupt_tests[], timer_tests[], softirq_tests[],
+    memory_tests[], libc_tests[], libc_string_tests[], libc_jump_tests[], libc_float_tests[];
 
 // Runs one of the cases that must end in a fault report; returns if there is none of that name.
 void guest_fault_case(const char *name);

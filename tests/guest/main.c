@@ -10,7 +10,7 @@
 #include "tests/guest/guest.h"
 
 static const struct guest_test *const suites[] = {
-    thread_tests, timer_tests,       softirq_tests,   memory_tests,
+    thread_tests, interrupt_tests,   timer_tests,     softirq_tests,   memory_tests,
     libc_tests,   libc_string_tests, libc_jump_tests, libc_float_tests};
 static const char *running;
 

@@ -51,12 +51,12 @@ static bool rounding_modes(void)
     return true;
 }
 
-// Up and nearest differ in 2/3, down and nearest in 1/3... the other way round.
+// Nearest is not down (5/3 rounds up), and a tie goes to the even neighbour.
 static bool rounds_to_nearest(void)
 {
-    result = (one + one) / three;
-    CHECK(result == 0x1.5555555555555p-1);
-    result = one + DBL_EPSILON / 2; // a tie goes to even
+    result = (one + one + three) / three;
+    CHECK(result == 0x1.aaaaaaaaaaaabp+0);
+    result = one + DBL_EPSILON / 2;
     CHECK(result == 1.0);
     return true;
 }

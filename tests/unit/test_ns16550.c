@@ -22,6 +22,7 @@ TABLE_DECLARE(struct serial_driver, serial_driver);
 static struct {
     unsigned shift, width; // what the tree says, or what the chip has
     bool named;            // the tree says it
+    unsigned bytes;        // of registers, as the tree says; 0: all that there are
     uint8_t written[8];    // by register
     char out[64];
     unsigned out_len, reads;
@@ -42,6 +43,14 @@ int dt_u32(const struct dt_node *of, const char *name, uint32_t *value)
     assert_ptr_equal(of, &node);
     *value = strcmp(name, "reg-shift") == 0 ? chip.shift : chip.width;
     return *value == 77 ? -EINVAL : 0;
+}
+int dt_reg(const struct dt_node *of, unsigned index, paddr_t *base, uint64_t *len)
+{
+    assert_ptr_equal(of, &node);
+    assert_int_equal(index, 0);
+    *base = BASE;
+    *len = chip.bytes ? chip.bytes : 8u << chip.shift;
+    return 0;
 }
 int serial_probe(const struct dt_node *of)
 {
@@ -127,6 +136,11 @@ static void test_layouts(void **state)
         assert_string_equal(chip.out, "a");
     }
     assert_int_equal(start(0, 1, false), 0);
+    chip.bytes = 8; // which these registers exceed
+    assert_int_equal(driver->init(regs, &node), 0);
+    chip.shift = 3;
+    chip.named = true;
+    assert_int_equal(driver->init(regs, &node), -EINVAL);
 }
 
 static void test_both_names(void **state)

@@ -59,21 +59,26 @@ static uint64_t pending_lines(void)
 
 static void cpuintc_handle(void)
 {
-    uint64_t pending;
-    while ((pending = pending_lines()))
+    // One turn for each line that is pending now. What is left interrupts anew, after softirqs had
+    // their turn: a device that keeps its line up does not own the CPU.
+    for (uint64_t pending = pending_lines(); pending; pending &= pending - 1)
         irq_handle(&domain, (uint32_t)__builtin_ctzl(pending));
 }
 
 static int cpuintc_init(const struct dt_node *node)
 {
+    if (domain.node && domain.node != node)
+        return -EBUSY; // one of its kind
     (void)ARCH_CSR_EXCHANGE(CSR_ECFG, 0, LINES_MASK);
     domain = (struct irq_domain){.chip = &cpuintc_chip,
                                  .node = node,
                                  .cells = 1,
                                  .hwirq_count = LINES,
                                  .translate = cpuintc_translate};
-    irq_set_root(cpuintc_handle);
-    return irq_domain_add(&domain);
+    int err = irq_domain_add(&domain);
+    if (!err)
+        irq_set_root(cpuintc_handle);
+    return err;
 }
 
 IRQCHIP_DRIVER(cpuintc, "loongson,cpu-interrupt-controller", cpuintc_init);

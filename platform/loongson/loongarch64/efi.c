@@ -17,6 +17,7 @@
 #define FDT_BUFFER KIB(48)                  // a tree for 256 CPUs takes 40
 #define FDT_TOTAL_MAX MIB(16)
 #define RESERVATIONS_MAX 256
+#define ADDITIONS_BYTES 1024 // /chosen with bootargs, linux,initrd-start and -end, and their names
 
 struct efi_system_table {
     le64_t signature;
@@ -128,9 +129,9 @@ static int copy_fdt(const struct efi_boot *boot, paddr_t pa, void *buffer, size_
         fdt_version(&from) < 17 || fdt_totalsize(&from) > FDT_TOTAL_MAX ||
         !IS_ALIGNED(fdt_size_dt_struct(&from), FDT_TAGSIZE))
         return -EINVAL;
-    struct copy copy = {.buffer = buffer, .used = sizeof(from), .size = size};
-    if (size < sizeof(from))
+    if (size < sizeof(from) + ADDITIONS_BYTES)
         return -ENOSPC;
+    struct copy copy = {.buffer = buffer, .used = sizeof(from), .size = size - ADDITIONS_BYTES};
     memcpy(buffer, &from, sizeof(from));
     int err = copy_blocks(boot, &copy, pa, &from);
     fdt_set_off_mem_rsvmap(buffer, sizeof(from));

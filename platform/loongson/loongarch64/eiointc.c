@@ -93,6 +93,7 @@ static enum irq_result eiointc_interrupt(void *arg)
         if (!pending)
             continue;
         arch_iocsr_write64(reg, pending);
+        (void)arch_iocsr_read64(reg); // done before the handlers look at what the devices wrote
         handle_word(word, pending);
         result = IRQ_HANDLED;
     }
@@ -102,6 +103,7 @@ static enum irq_result eiointc_interrupt(void *arg)
 // All vectors off, clear, and routed to one line of the boot CPU, which is core 0.
 static void reset_routes(unsigned output)
 {
+    arch_iocsr_write64(IOCSR_MISC, arch_iocsr_read64(IOCSR_MISC) | MISC_EIOINTC_ENABLE);
     for (uint32_t at = 0; at < VECTORS / 8; at += 8) {
         arch_iocsr_write64(EIOINTC_ENABLE + at, 0);
         arch_iocsr_write64(EIOINTC_BOUNCE + at, 0);
@@ -110,7 +112,6 @@ static void reset_routes(unsigned output)
     arch_iocsr_write64(EIOINTC_IPMAP, REPEAT_BYTE(1ULL << output));
     for (uint32_t at = 0; at < VECTORS; at += 8)
         arch_iocsr_write64(EIOINTC_COREMAP + at, REPEAT_BYTE(1ULL));
-    arch_iocsr_write64(IOCSR_MISC, arch_iocsr_read64(IOCSR_MISC) | MISC_EIOINTC_ENABLE);
 }
 
 static int eiointc_init(const struct dt_node *node)
@@ -122,14 +123,18 @@ static int eiointc_init(const struct dt_node *node)
     if (!irq_get_stats(irq, &parent) || parent.hwirq < CPU_LINE_FIRST ||
         parent.hwirq >= CPU_LINE_FIRST + CPU_LINES)
         return -EINVAL;
+    if (domain.node && domain.node != node)
+        return -EBUSY; // one of its kind
     reset_routes(parent.hwirq - CPU_LINE_FIRST);
     domain = (struct irq_domain){.chip = &eiointc_chip,
                                  .node = node,
                                  .cells = 1,
                                  .hwirq_count = VECTORS,
                                  .translate = eiointc_translate};
-    int err = irq_domain_add(&domain);
-    return err ? err : irq_request(irq, eiointc_interrupt, NULL, "EIOINTC");
+    int err = irq_request(irq, eiointc_interrupt, NULL, "EIOINTC"); // all vectors are off
+    if (!err && (err = irq_domain_add(&domain)))
+        irq_free(irq, NULL);
+    return err;
 }
 
 IRQCHIP_DRIVER(eiointc, "loongson,ls2k2000-eiointc", eiointc_init);

@@ -25,9 +25,12 @@ void platform_linear_start(struct linear_start *start)
     *start = (struct linear_start){.low = 0, .high = ARCH_LINEAR_BYTES};
 }
 
+#define EARLY_DEVICE_BYTES 4096
+
 mmio_t platform_early_device(paddr_t base)
 {
-    return (mmio_t){base < ARCH_DEVICE_WINDOW_BYTES ? ARCH_DEVICE_WINDOW + base : 0};
+    return (mmio_t){
+        base <= ARCH_DEVICE_WINDOW_BYTES - EARLY_DEVICE_BYTES ? ARCH_DEVICE_WINDOW + base : 0};
 }
 
 // Above this many entries one full invalidation is cheaper than the loop.

@@ -112,12 +112,14 @@ static enum irq_result pic_vector_interrupt(void *arg)
     const struct pic_line *line = arg;
     struct pic *pic = line->pic;
     spin_lock_raw(&pic->lock);
+    bool wanted = (pic->edge | pic->enabled) & BIT64(line->number); // not disabled meanwhile
     if (pic->edge & BIT64(line->number))
         mmio_write32(pic->regs, PIC_CLEAR + line->number / 32 * 4, 1u << line->number % 32);
     else
         write_mask(pic, line->number, true);
     spin_unlock_raw(&pic->lock);
-    irq_handle(&pic->domain, line->number);
+    if (wanted)
+        irq_handle(&pic->domain, line->number);
     return IRQ_HANDLED; // an unwanted line is the domain's own matter
 }
 

@@ -54,19 +54,28 @@ static int cpuintc_translate(struct irq_domain *domain, const uint32_t *spec, un
 static struct irq_domain domain = {
     .chip = &cpuintc_chip, .cells = 1, .hwirq_count = LINES, .translate = cpuintc_translate};
 
-// The highest line first: timer and IPI before devices.
+// One turn for each line that is pending now, the highest first: timer and IPI before devices. What
+// is left interrupts anew, after softirqs had their turn: a device that keeps its line up does not
+// own the CPU.
 static void cpuintc_handle(void)
 {
-    uint32_t pending;
-    while ((pending = cp0_cause() & cp0_status() & CP0_IP_ALL) != 0)
-        irq_handle(&domain, 31 - (unsigned)__builtin_clz(pending) - CP0_IP_SHIFT);
+    uint32_t pending = cp0_cause() & cp0_status() & CP0_IP_ALL;
+    while (pending) {
+        unsigned bit = 31 - (unsigned)__builtin_clz(pending);
+        pending &= ~BIT(bit);
+        irq_handle(&domain, bit - CP0_IP_SHIFT);
+    }
 }
 
 static int cpuintc_init(const struct dt_node *node)
 {
+    if (domain.node && domain.node != node)
+        return -EBUSY; // one of its kind
     cp0_set_status(cp0_status() & ~CP0_IP_ALL);
     domain.node = node;
-    irq_set_root(cpuintc_handle);
-    return irq_domain_add(&domain);
+    int err = irq_domain_add(&domain);
+    if (!err)
+        irq_set_root(cpuintc_handle);
+    return err;
 }
 IRQCHIP_DRIVER(mips_cpuintc, "mti,cpu-interrupt-controller", cpuintc_init);

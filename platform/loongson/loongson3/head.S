@@ -33,7 +33,7 @@ FUNCTION start
 
     // KSEG0 becomes cached, which must not be changed from within.
     ADDRESS $t0, UNCACHED(1f)
-    jr      $t0
+    jr.hb   $t0
     nop
 1:  mfc0    $t0, CP0_CONFIG
     li      $t1, K0_CACHED
@@ -41,7 +41,7 @@ FUNCTION start
     mtc0    $t0, CP0_CONFIG
     ehb
     ADDRESS $t0, UNMAPPED(2f)
-    jr      $t0
+    jr.hb   $t0
     nop
 
 2:  ADDRESS $t0, UNMAPPED(image_header)
@@ -88,7 +88,7 @@ FUNCTION start
     nop
 
     ADDRESS $t0, at_link_address
-    jr      $t0
+    jr.hb   $t0
     nop
 at_link_address:
     ADDRESS $t0, __bss_start

@@ -17,6 +17,7 @@
 #define FIRST_LINE 2 // of the CPU: where output 0 goes
 
 #define ROUTE 0x00 // one byte a source
+#define ENABLED 0x24
 #define ENABLE_SET 0x28
 #define ENABLE_CLEAR 0x2c
 #define PENDING_CORE0 0x40 // enabled sources that ask, of those routed to core 0
@@ -33,6 +34,7 @@ static void liointc_mask(struct irq_domain *domain, uint32_t hwirq)
 {
     (void)domain;
     mmio_write32(liointc.regs, ENABLE_CLEAR, 1u << hwirq);
+    (void)mmio_read32(liointc.regs, ENABLED); // it has arrived
 }
 
 static void liointc_unmask(struct irq_domain *domain, uint32_t hwirq)
@@ -90,7 +92,7 @@ static int liointc_init(const struct dt_node *node)
     paddr_t base;
     uint64_t len;
     uint32_t line;
-    int err = dt_reg(node, 0, &base, &len);
+    int err = domain.node && domain.node != node ? -EBUSY : dt_reg(node, 0, &base, &len);
     if (err)
         return err;
     if (dt_u32(node, "interrupts", &line) || line < FIRST_LINE || line >= FIRST_LINE + OUTPUTS)

@@ -7,7 +7,6 @@
 // with SD, relative to $sp; and $fp copied from $sp behind that, whenever $sp moves again. Both
 // compilers do so with -fno-omit-frame-pointer.
 
-#include "mm/gfp.h"
 #include "mm/percpu.h"
 #include "platform/loongson/loongson3/internal.h"
 #include "platform/platform.h"
@@ -176,6 +175,6 @@ void platform_unwind_here(struct unwind_cursor *cursor)
                      : "$31");
     *cursor = (struct unwind_cursor){
         .pc = pc, .sp = sp, .fp = sp, .function = (uintptr_t)platform_unwind_here};
-    (void)platform_unwind_step(cursor, sp, sp + PAGE_SIZE);
+    (void)platform_unwind_step(cursor, sp, sp + (1UL << ARCH_PAGE_SHIFT));
     __asm__ volatile(""); // no tail call: our own frame is what is read
 }

@@ -72,6 +72,9 @@ refill:
     dmfc0   $k0, CP0_BADVADDR
     bgez    $k0, refused        // user and supervisor segments, page 0 among them
     drotr32 $k0, $k0, 36 - 32
+    andi    $k1, $k0, 0xfff
+    addiu   $k1, $k1, -0x7ff    // the C walker's copy of the image's entry, in the other half
+    beqz    $k1, refused
     lui     $k1, %hi(UNMAPPED(kernel_root_table))
     dins    $k1, $k0, 3, 12
     ld      $k1, %lo(UNMAPPED(kernel_root_table))($k1)
@@ -116,12 +119,12 @@ general:
     EACH_SCRATCH sd, $sp, -FRAME_BYTES
     sd      $v0, REG(2) - FRAME_BYTES($sp)
     sd      $v1, REG(3) - FRAME_BYTES($sp)
-    mfhi    $v0
-    mflo    $v1
-    sd      $v0, FRAME_HI - FRAME_BYTES($sp)
-    sd      $v1, FRAME_LO - FRAME_BYTES($sp)
-    dmfc0   $a1, CP0_EPC
-    sd      $a1, FRAME_EPC - FRAME_BYTES($sp)
+    mfhi    $k1                 // by $k1 alone: a miss on any of these stores starts anew
+    sd      $k1, FRAME_HI - FRAME_BYTES($sp)
+    mflo    $k1
+    sd      $k1, FRAME_LO - FRAME_BYTES($sp)
+    dmfc0   $k1, CP0_EPC
+    sd      $k1, FRAME_EPC - FRAME_BYTES($sp)
     daddiu  $s0, $sp, -FRAME_BYTES
     lui     $v0, ST_HIGH_CU0
     or      $v0, $v0, $k0

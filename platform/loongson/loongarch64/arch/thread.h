@@ -13,7 +13,7 @@
 enum { REG_RA = 1, REG_SP = 3, REG_A0 = 4, REG_FP = 22 };
 
 struct trap_frame {
-    uint64_t r[32]; // r[0] and r[21] are not stored
+    uint64_t r[32]; // not stored: r[0], r[21]; of an interrupt also r[2] and r[24] to r[31]
     uint64_t pc;
     uint64_t prmd; // interrupts and privilege before; faults only, an interrupt's is known
 };

@@ -11,6 +11,8 @@
 //   0xc000400000000000  vmemmap: page descriptors, indexed by frame number
 //   0xffffffff80000000  KSEG0: 512 MiB of RAM without the TLB, where exceptions are taken
 //   0xffffffffc0200000  CKSEG2, mapped: the image, at physical address 0x200000
+//
+// Through XKPHYS and KSEG0 all RAM can be read, written and executed, the image's text included.
 
 #pragma once
 
