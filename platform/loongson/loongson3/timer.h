@@ -8,8 +8,8 @@
 //   counter = last + (uint32_t)(now - (uint32_t)last);
 //
 // The second look makes it right for a thread that is preempted between the first two reads. A
-// machine that stands still for more than 2^32 counts (10.7 s) while Count goes on loses the rest of
-// that time: there is no second clock to see it by.
+// machine that stands still for more than 2^32 counts (10.7 s) while Count goes on loses the rest
+// of that time: there is no second clock to see it by.
 
 #pragma once
 
