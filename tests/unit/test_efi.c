@@ -6,6 +6,7 @@
 // with the tree, so that ASan sees any step outside.
 //
 // unit-sources: platform/loongson/loongarch64/efi.c core/lib/dt.c tests/fuzz/efi_fuzz.c
+// unit-sources: out/deps/libfdt/libfdt/fdt_addresses.c
 // unit-sources: out/deps/libfdt/libfdt/fdt.c out/deps/libfdt/libfdt/fdt_sw.c
 // unit-sources: out/deps/libfdt/libfdt/fdt_ro.c out/deps/libfdt/libfdt/fdt_rw.c
 // unit-sources: out/deps/libfdt/libfdt/fdt_wip.c

@@ -143,12 +143,33 @@ static int copy_fdt(const struct efi_boot *boot, paddr_t pa, void *buffer, size_
 
 // ---- What is added ---------------------------------------------------------------------------
 
-// Byte by byte: the text may end where memory does.
-static size_t read_cmdline(const struct efi_boot *boot, char text[EFI_CMDLINE_MAX + 1])
+// Bytes of memory from `pa` on, as far as the tree names it. Only now is it known what may be read
+// without a fault.
+static uint64_t memory_from(const void *fdt, paddr_t pa)
 {
+    int bytes, node = -1;
+    if (fdt_address_cells(fdt, 0) != 2 || fdt_size_cells(fdt, 0) != 2)
+        return 0;
+    while ((node = fdt_node_offset_by_prop_value(fdt, node, "device_type", "memory",
+                                                 sizeof("memory"))) >= 0) {
+        const fdt64_t *reg = fdt_getprop(fdt, node, "reg", &bytes);
+        for (; reg && bytes >= (int)(2 * sizeof(*reg)); reg += 2, bytes -= 2 * sizeof(*reg)) {
+            uint64_t base = fdt64_ld(&reg[0]), size = fdt64_ld(&reg[1]);
+            if (pa >= base && pa - base < size)
+                return size - (pa - base);
+        }
+    }
+    return 0;
+}
+
+// Byte by byte: the text may end where memory does.
+static size_t read_cmdline(const struct efi_boot *boot, const void *fdt,
+                           char text[EFI_CMDLINE_MAX + 1])
+{
+    uint64_t room = memory_from(fdt, boot->cmdline);
     size_t len = 0;
-    while (len < EFI_CMDLINE_MAX && read_memory(boot, boot->cmdline + len, &text[len], 1) &&
-           text[len])
+    while (len < MIN(room, (uint64_t)EFI_CMDLINE_MAX) &&
+           read_memory(boot, boot->cmdline + len, &text[len], 1) && text[len])
         len++;
     text[len] = '\0';
     return len;
@@ -157,7 +178,7 @@ static size_t read_cmdline(const struct efi_boot *boot, char text[EFI_CMDLINE_MA
 static void add_cmdline(const struct efi_boot *boot, void *fdt, int chosen)
 {
     char text[EFI_CMDLINE_MAX + 1];
-    size_t len = read_cmdline(boot, text);
+    size_t len = read_cmdline(boot, fdt, text);
     if (len)
         (void)fdt_setprop(fdt, chosen, "bootargs", text, (int)len + 1);
 }
@@ -168,7 +189,8 @@ static void add_initrd(const struct efi_boot *boot, const struct efi_system_tabl
 {
     struct efi_initrd initrd;
     paddr_t pa = find_table(boot, system, &initrd_guid);
-    if (!pa || !read_memory(boot, pa, &initrd, sizeof(initrd)))
+    if (!pa || memory_from(fdt, pa) < sizeof(initrd) ||
+        !read_memory(boot, pa, &initrd, sizeof(initrd)))
         return;
     uint64_t base = le64_get(initrd.base), bytes = le64_get(initrd.bytes), end;
     if (!bytes || __builtin_add_overflow(base, bytes, &end))
