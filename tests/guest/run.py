@@ -65,7 +65,8 @@ FAULTS = {
     "run-data": Fault("execution of data", None, "fetch, protected"),
     "run-stack": Fault("execution of data", None, "fetch, protected"),
     "undefined": Fault("(undefined|reserved) instruction", "undefined", "undefined"),
-    "trap": Fault("instruction", "trap", None),
+    # clang's on LoongArch is an atomic access to address 0.
+    "trap": Fault("instruction|unmapped address", "trap", None),
     "stack-overflow": Fault("stack overflow", "recurse", "write"),
     "thread-overflow": Fault('thread "deep"', "recurse", "write"),
     "interrupt": Fault(UNMAPPED, "fault_in_softirq", "write"),
