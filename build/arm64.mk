@@ -2,7 +2,7 @@
 #
 # What the build must know of ARM64.  Every machine has such a file with these names.
 
-PLATFORM_DIRS := platform/arm64
+PLATFORM_DIRS := platform/arm64 platform/common
 CROSS         := aarch64-linux-gnu-
 CLANG_TARGET  := aarch64-none-elf
 NEWLIB_HOST   := aarch64-sluice-elf

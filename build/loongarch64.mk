@@ -2,7 +2,7 @@
 #
 # What the build must know of LoongArch64; the names are those of arm64.mk.
 
-PLATFORM_DIRS := platform/loongson/loongarch64 platform/loongson/common
+PLATFORM_DIRS := platform/loongson/loongarch64 platform/loongson/common platform/common
 CROSS         := loongarch64-linux-gnu-
 CLANG_TARGET  := loongarch64-unknown-none-elf
 NEWLIB_HOST   := loongarch64-sluice-elf

@@ -2,7 +2,7 @@
 #
 # What the build must know of MIPS64 r2 as in Loongson 3; the names are those of arm64.mk.
 
-PLATFORM_DIRS := platform/loongson/loongson3 platform/loongson/common
+PLATFORM_DIRS := platform/loongson/loongson3 platform/loongson/common platform/common
 CROSS         := mips64el-linux-gnuabi64-
 CLANG_TARGET  := mips64el-none-elf
 NEWLIB_HOST   := mips64el-sluice-elf

@@ -11,6 +11,7 @@
 #include "arch/layout.h"
 #include "arch/pagetable.h"
 #include "core/lib/types.h"
+#include "platform/common/image_pages.h"
 
 #define PAGE_SHIFT 12
 #define PAGE_SIZE (1UL << PAGE_SHIFT)
@@ -31,12 +32,9 @@ static table_t image_l3[IMAGE_TABLES_MAX] EARLY_TABLE;
 static table_t linear_l1 EARLY_TABLE, linear_l2 EARLY_TABLE;
 static table_t linear_l3[IMAGE_TABLES_MAX] EARLY_TABLE;
 
-extern char __image_start[], __text_end[], __rodata_end[], __image_end[];
 extern char __early_tables_start[], __early_tables_end[];
-extern char boot_stack_guard[], irq_stack_guard[], fault_stack_guard[];
 
 static const uint64_t prot_bits[] = PT_PROT_BITS;
-enum { RO, RW, RX };
 
 static unsigned level_index(uint64_t va, int level)
 {
@@ -53,35 +51,22 @@ static void set_block(table_t l2, uint64_t va, paddr_t pa, unsigned prot)
     l2[level_index(va, 2)] = pte_make_leaf(ALIGN_DOWN(pa, BLOCK_BYTES), prot_bits[prot], 2);
 }
 
-static bool is_guard(uintptr_t page)
-{
-    return page == (uintptr_t)boot_stack_guard || page == (uintptr_t)irq_stack_guard ||
-           page == (uintptr_t)fault_stack_guard;
-}
-
-static unsigned image_prot(uintptr_t page)
-{
-    if (page < (uintptr_t)__text_end)
-        return RX;
-    return page < (uintptr_t)__rodata_end ? RO : RW;
-}
-
 // The image at its link address and, never executable, in the linear map.
 static void map_image(void)
 {
     uintptr_t start = (uintptr_t)__image_start, end = (uintptr_t)__image_end;
     for (uintptr_t page = start; page < end; page += PAGE_SIZE) {
         unsigned n = (page - start) / PAGE_SIZE;
-        unsigned prot = image_prot(page);
-        unsigned alias = prot == RX ? RO : prot;
-        if (!is_guard(page))
+        unsigned prot = image_page_prot(page);
+        unsigned alias = prot == IMAGE_RX ? IMAGE_RO : prot;
+        if (!image_page_is_guard(page))
             image_l3[n / ENTRIES][n % ENTRIES] = pte_make_leaf(page, prot_bits[prot], 3);
         linear_l3[n / ENTRIES][n % ENTRIES] = pte_make_leaf(page, prot_bits[alias], 3);
     }
     // The rest of the last 2 MiB is RAM too: the loader put the image into aligned memory.
     for (uintptr_t page = end; !IS_ALIGNED(page, BLOCK_BYTES); page += PAGE_SIZE) {
         unsigned n = (page - start) / PAGE_SIZE;
-        linear_l3[n / ENTRIES][n % ENTRIES] = pte_make_leaf(page, prot_bits[RW], 3);
+        linear_l3[n / ENTRIES][n % ENTRIES] = pte_make_leaf(page, prot_bits[IMAGE_RW], 3);
     }
 }
 
@@ -102,7 +87,7 @@ static void link_tables(void)
     // The identity map: just the block that holds the code of the switch, executable.
     set_table(early_identity_root, pa, 0, identity_l1);
     set_table(identity_l1, pa, 1, identity_l2);
-    set_block(identity_l2, pa, pa, RX);
+    set_block(identity_l2, pa, pa, IMAGE_RX);
 }
 
 static uint32_t be32_at(paddr_t pa)
@@ -121,9 +106,9 @@ static struct early_fdt map_fdt(paddr_t fdt)
     uint64_t bytes = be32_at(fdt + 4);
     if (bytes < 40 || bytes > FDT_MAX_BYTES)
         return none;
-    set_block(early_image_l2, EARLY_FDT_BASE, fdt, RO);
+    set_block(early_image_l2, EARLY_FDT_BASE, fdt, IMAGE_RO);
     if (ALIGN_DOWN(fdt + bytes - 1, BLOCK_BYTES) != ALIGN_DOWN(fdt, BLOCK_BYTES))
-        set_block(early_image_l2, EARLY_FDT_BASE + BLOCK_BYTES, fdt + BLOCK_BYTES, RO);
+        set_block(early_image_l2, EARLY_FDT_BASE + BLOCK_BYTES, fdt + BLOCK_BYTES, IMAGE_RO);
     return (struct early_fdt){EARLY_FDT_BASE + (fdt & (BLOCK_BYTES - 1)), bytes};
 }
 

@@ -5,6 +5,7 @@
 
 #include "core/lib/fmt.h"
 #include "platform/arm64/internal.h"
+#include "platform/common/thread.h"
 #include "platform/platform.h"
 
 enum {
@@ -92,7 +93,7 @@ static void describe(struct fault *fault, uint64_t esr, uintptr_t pc)
 void arm64_thread_fault(struct trap_frame *frame)
 {
     uint64_t esr = ARCH_READ_SYSREG(esr_el1);
-    if (ESR_EC(esr) == EC_FP && arm64_fp_first_use())
+    if (ESR_EC(esr) == EC_FP && thread_fp_first_use())
         return;
     struct fault fault;
     describe(&fault, esr, frame->pc);

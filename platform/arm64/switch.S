@@ -5,8 +5,8 @@
 
 #include "arch/asm.inc"
 
-// void arm64_switch(struct thread_context *prev, struct thread_context *next)
-FUNCTION arm64_switch
+// void context_switch(struct thread_context *prev, struct thread_context *next)
+FUNCTION context_switch
     stp     x19, x20, [x0, #0]
     stp     x21, x22, [x0, #16]
     stp     x23, x24, [x0, #32]
@@ -24,7 +24,7 @@ FUNCTION arm64_switch
     ldr     x2, [x1, #96]
     mov     sp, x2
     ret
-END_FUNCTION arm64_switch
+END_FUNCTION context_switch
 
 // A new thread's first instruction: x19 = entry, x20 = its argument (platform_thread_init).
 FUNCTION arm64_thread_start

@@ -3,17 +3,13 @@
 // Thread contexts: preparation, switch with FP/SIMD state, and unwinding by frame records
 // (AAPCS64 6.4.6: x29 points at the saved x29, x30 pair).
 
-#include "mm/percpu.h"
+#include "platform/common/thread.h"
 #include "platform/arm64/internal.h"
 #include "platform/platform.h"
 
-#define STACK_GUARD_BYTES 4096 // stacks.S
 #define CPACR_FPEN (3UL << 20)
 
-// The running thread's context, for the first use of FP; NULL before there are threads.
-static DEFINE_PERCPU(struct thread_context *, current_context);
-
-static void fp_access(bool on)
+void fp_access(bool on)
 {
     ARCH_WRITE_SYSREG(cpacr_el1, on ? CPACR_FPEN : 0);
     __asm__ volatile("isb" ::: "memory");
@@ -28,46 +24,6 @@ void platform_thread_init(struct thread_context *ctx, void *stack_top, void (*en
     ctx->x19_x30[11] = (uintptr_t)arm64_thread_start;
     ctx->sp = (uintptr_t)stack_top & ~15UL;
     ctx->fp_used = 0;
-}
-
-void platform_thread_adopt(struct thread_context *ctx)
-{
-    ctx->fp_used = 0;
-    this_cpu(current_context) = ctx;
-}
-
-extern char boot_stack_guard[], boot_stack_top[];
-
-void platform_boot_stack(void **lowest, size_t *bytes)
-{
-    *lowest = boot_stack_guard + STACK_GUARD_BYTES;
-    *bytes = boot_stack_top - boot_stack_guard - STACK_GUARD_BYTES;
-}
-
-bool arm64_fp_first_use(void)
-{
-    struct thread_context *ctx = this_cpu(current_context);
-    if (!ctx || ctx->fp_used)
-        return false;
-    ctx->fp_used = 1;
-    fp_access(true);
-    ctx->fp = (struct fp_state){0};
-    fp_state_restore(&ctx->fp);
-    return true;
-}
-
-void platform_thread_switch(struct thread_context *prev, struct thread_context *next)
-{
-    if (prev->fp_used)
-        fp_state_save(&prev->fp);
-    if (next->fp_used) {
-        fp_access(true);
-        fp_state_restore(&next->fp);
-    } else if (prev->fp_used) {
-        fp_access(false);
-    }
-    this_cpu(current_context) = next;
-    arm64_switch(prev, next);
 }
 
 void platform_unwind_here(struct unwind_cursor *cursor)

@@ -5,7 +5,7 @@
 // blocks of its own, so ASan sees any read outside; the result is read back through core/lib/dt.
 //
 // unit-sources: platform/loongson/loongson3/lefi.c core/lib/dt.c core/lib/fmt.c
-// unit-sources: tests/unit/fake_lefi.c
+// unit-sources: tests/unit/fake_lefi.c tests/fuzz/lefi_fuzz.c
 // unit-sources: out/deps/libfdt/libfdt/fdt.c out/deps/libfdt/libfdt/fdt_ro.c
 // unit-sources: out/deps/libfdt/libfdt/fdt_rw.c out/deps/libfdt/libfdt/fdt_wip.c
 // unit-sources: out/deps/libfdt/libfdt/fdt_sw.c out/deps/libfdt/libfdt/fdt_empty_tree.c
@@ -476,6 +476,22 @@ static void test_each_byte(void **state)
     }
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+// The fuzzer's entry, with inputs of every kind of length: it aborts if a tree is not sound.
+static void test_fuzz_entry(void **state)
+{
+    (void)state;
+    static uint8_t input[FAKE_LEFI_ROM_BYTES + FAKE_LEFI_ARGS_BYTES + 64];
+    uint32_t seed = 1;
+    for (unsigned round = 0; round < 200; round++) {
+        size_t size = round % 2 ? round : sizeof(input) - round;
+        for (size_t i = 0; i < size; i++)
+            input[i] = (uint8_t)((seed = seed * 1664525 + 1013904223) >> 24);
+        LLVMFuzzerTestOneInput(input, size);
+    }
+}
+
 static void test_random(void **state)
 {
     (void)state;
@@ -553,6 +569,7 @@ int main(void)
         cmocka_unit_test_setup(test_bad_cpus, setup),
         cmocka_unit_test_setup(test_each_byte, setup),
         cmocka_unit_test_setup(test_random, setup),
+        cmocka_unit_test_setup(test_fuzz_entry, setup),
         cmocka_unit_test_setup(test_no_room, setup),
         cmocka_unit_test(test_physical),
     };

@@ -26,7 +26,7 @@ struct fp_state {
 struct thread_context {
     uint64_t x19_x30[12]; // x19..x29, x30
     uint64_t sp;
-    uint64_t fp_used; // fp holds this thread's registers when it is not running
-    struct fp_state fp __attribute__((aligned(16)));
+    uint64_t fp_used; // fp_state holds this thread's registers when it is not running
+    struct fp_state fp_state __attribute__((aligned(16)));
 };
 static_assert(offsetof(struct thread_context, sp) == 96, "switch.S stores 6 pairs before sp");

@@ -7,6 +7,7 @@
 #include "arch/layout.h"
 #include "arch/pagetable.h"
 #include "core/lib/types.h"
+#include "platform/common/image_pages.h"
 #include "platform/loongson/loongarch64/early.h"
 
 #define PAGE_BYTES (1UL << ARCH_PAGE_SHIFT)
@@ -20,12 +21,9 @@ table_t empty_root_table EARLY_TABLE;
 static table_t image_l1 EARLY_TABLE, image_l2 EARLY_TABLE;
 static table_t image_l3 EARLY_TABLE; // 2 MiB of image; the linker script holds it to that
 
-extern char __image_start[], __text_end[], __rodata_end[], __image_end[];
 extern char __early_tables_start[], __early_tables_end[];
-extern char boot_stack_guard[], irq_stack_guard[], fault_stack_guard[];
 
 static const uint64_t prot_bits[] = PT_PROT_BITS;
-enum { RO, RW, RX };
 
 static uint64_t *entry_in(table_t table, uint64_t va, int level)
 {
@@ -38,26 +36,13 @@ static void set_table(table_t table, uint64_t va, int level, table_t next)
     *entry_in(table, va, level) = pte_make_table((uintptr_t)next);
 }
 
-static bool is_guard(uintptr_t page)
-{
-    return page == (uintptr_t)boot_stack_guard || page == (uintptr_t)irq_stack_guard ||
-           page == (uintptr_t)fault_stack_guard;
-}
-
-static unsigned image_prot(uintptr_t page)
-{
-    if (page < (uintptr_t)__text_end)
-        return RX;
-    return page < (uintptr_t)__rodata_end ? RO : RW;
-}
-
 static void map_image(void)
 {
     uintptr_t start = (uintptr_t)__image_start, end = (uintptr_t)__image_end;
     for (uintptr_t page = start; page < end; page += PAGE_BYTES) {
-        if (!is_guard(page))
+        if (!image_page_is_guard(page))
             *entry_in(image_l3, ARCH_IMAGE_BASE + page - start, 3) =
-                pte_make_leaf(page, prot_bits[image_prot(page)], 3);
+                pte_make_leaf(page, prot_bits[image_page_prot(page)], 3);
     }
 }
 

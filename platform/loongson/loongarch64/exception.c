@@ -4,6 +4,7 @@
 // fault, and gives floating point to a thread at its first use.
 
 #include "core/lib/fmt.h"
+#include "platform/common/thread.h"
 #include "platform/loongson/loongarch64/internal.h"
 #include "platform/platform.h"
 
@@ -74,7 +75,7 @@ static bool of_thread(const struct trap_frame *frame)
 void loongarch_fault(struct trap_frame *frame)
 {
     uint64_t estat = ARCH_CSR_READ(CSR_ESTAT);
-    if (ESTAT_ECODE(estat) == ECODE_FPD && of_thread(frame) && loongarch_fp_first_use())
+    if (ESTAT_ECODE(estat) == ECODE_FPD && of_thread(frame) && thread_fp_first_use())
         return;
     struct fault fault;
     describe(&fault, estat, frame->pc);

@@ -14,15 +14,8 @@ _Noreturn void loongarch_start(paddr_t efi_table, paddr_t cmdline);
 // Returns if the instruction shall be repeated.
 void loongarch_fault(struct trap_frame *frame);
 
-// A floating-point instruction trapped: if a thread executed it, gives it a cleared register file
-// and returns true.
-bool loongarch_fp_first_use(void);
-
 // switch.S
-void loongarch_switch(struct thread_context *prev, struct thread_context *next);
 void loongarch_thread_start(void);
-void fp_state_save(struct fp_state *state);
-void fp_state_restore(const struct fp_state *state);
 
 // vectors.S: waits with interrupts on until one came; returns with them off.
 void loongarch_idle(void);

@@ -20,19 +20,6 @@ void platform_image_range(paddr_t *base, uint64_t *len)
     *len = (uint64_t)(__image_end - __image_start);
 }
 
-void platform_linear_start(struct linear_start *start)
-{
-    *start = (struct linear_start){.low = 0, .high = ARCH_LINEAR_BYTES};
-}
-
-#define EARLY_DEVICE_BYTES 4096
-
-mmio_t platform_early_device(paddr_t base)
-{
-    return (mmio_t){
-        base <= ARCH_DEVICE_WINDOW_BYTES - EARLY_DEVICE_BYTES ? ARCH_DEVICE_WINDOW + base : 0};
-}
-
 // Above this many entries one full invalidation is cheaper than the loop.
 #define INVTLB_RANGE_MAX 256
 

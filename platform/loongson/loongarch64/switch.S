@@ -5,8 +5,8 @@
 
 #include "arch/asm.inc"
 
-// void loongarch_switch(struct thread_context *prev, struct thread_context *next)
-FUNCTION loongarch_switch
+// void context_switch(struct thread_context *prev, struct thread_context *next)
+FUNCTION context_switch
     st.d    $s0, $a0, 0
     st.d    $s1, $a0, 8
     st.d    $s2, $a0, 16
@@ -32,7 +32,7 @@ FUNCTION loongarch_switch
     ld.d    $ra, $a1, 80
     ld.d    $sp, $a1, 88
     ret
-END_FUNCTION loongarch_switch
+END_FUNCTION context_switch
 
 // A new thread's first instruction: $s0 = entry, $s1 = its argument (platform_thread_init).
 FUNCTION loongarch_thread_start

@@ -4,16 +4,11 @@
 // $fp holds the stack pointer of the caller; the caller's $fp is stored at $fp - 16 and the return
 // address at $fp - 8. GCC's leaf functions store $fp alone, at $fp - 8.
 
-#include "mm/percpu.h"
+#include "platform/common/thread.h"
 #include "platform/loongson/loongarch64/internal.h"
 #include "platform/platform.h"
 
-#define STACK_GUARD_BYTES 4096 // stacks.S
-
-// The running thread's context, for the first use of FP; NULL before there are threads.
-static DEFINE_PERCPU(struct thread_context *, current_context);
-
-static void fp_access(bool on) { (void)ARCH_CSR_EXCHANGE(CSR_EUEN, on ? EUEN_FPE : 0, EUEN_FPE); }
+void fp_access(bool on) { (void)ARCH_CSR_EXCHANGE(CSR_EUEN, on ? EUEN_FPE : 0, EUEN_FPE); }
 
 void platform_thread_init(struct thread_context *ctx, void *stack_top, void (*entry)(void *),
                           void *arg)
@@ -24,46 +19,6 @@ void platform_thread_init(struct thread_context *ctx, void *stack_top, void (*en
     ctx->ra = (uintptr_t)loongarch_thread_start;
     ctx->sp = (uintptr_t)stack_top & ~15UL;
     ctx->fp_used = 0;
-}
-
-void platform_thread_adopt(struct thread_context *ctx)
-{
-    ctx->fp_used = 0;
-    this_cpu(current_context) = ctx;
-}
-
-extern char boot_stack_guard[], boot_stack_top[];
-
-void platform_boot_stack(void **lowest, size_t *bytes)
-{
-    *lowest = boot_stack_guard + STACK_GUARD_BYTES;
-    *bytes = boot_stack_top - boot_stack_guard - STACK_GUARD_BYTES;
-}
-
-bool loongarch_fp_first_use(void)
-{
-    struct thread_context *ctx = this_cpu(current_context);
-    if (!ctx || ctx->fp_used)
-        return false;
-    ctx->fp_used = 1;
-    fp_access(true);
-    ctx->fp_state = (struct fp_state){0};
-    fp_state_restore(&ctx->fp_state);
-    return true;
-}
-
-void platform_thread_switch(struct thread_context *prev, struct thread_context *next)
-{
-    if (prev->fp_used)
-        fp_state_save(&prev->fp_state);
-    if (next->fp_used) {
-        fp_access(true);
-        fp_state_restore(&next->fp_state);
-    } else if (prev->fp_used) {
-        fp_access(false);
-    }
-    this_cpu(current_context) = next;
-    loongarch_switch(prev, next);
 }
 
 #define CALL_BYTES 4 // the return address is that far behind the call

@@ -5,6 +5,7 @@
 // left out).
 
 #include "arch/pagetable.h"
+#include "platform/common/image_pages.h"
 #include "platform/loongson/loongson3/internal.h"
 
 #define PAGE_BYTES (1UL << ARCH_PAGE_SHIFT)
@@ -17,29 +18,13 @@ uint64_t kernel_root_table[2 * ENTRIES] EARLY_TABLE;
 static table_t image_l1 EARLY_TABLE;
 static table_t image_l2 EARLY_TABLE; // 32 MiB, more than head.S maps
 
-extern char __image_start[], __text_end[], __rodata_end[], __image_end[];
 extern char __early_tables_start[], __early_tables_end[];
-extern char boot_stack_guard[], irq_stack_guard[], fault_stack_guard[];
 
 static const uint64_t prot_bits[] = PT_PROT_BITS;
-enum { RO, RW, RX };
 
 static unsigned level_index(uintptr_t va, int level)
 {
     return (va >> (ARCH_PAGE_SHIFT + PT_INDEX_BITS * (PT_LEVELS - 1 - level))) & (ENTRIES - 1);
-}
-
-static bool is_guard(uintptr_t page)
-{
-    return page == (uintptr_t)boot_stack_guard || page == (uintptr_t)irq_stack_guard ||
-           page == (uintptr_t)fault_stack_guard;
-}
-
-static unsigned image_prot(uintptr_t page)
-{
-    if (page < (uintptr_t)__text_end)
-        return RX;
-    return page < (uintptr_t)__rodata_end ? RO : RW;
 }
 
 void early_map(void)
@@ -52,9 +37,9 @@ void early_map(void)
     image_l1[level_index(ARCH_IMAGE_BASE, 1)] = pte_make_table(IMAGE_PA(image_l2));
     for (uintptr_t page = (uintptr_t)__image_start; page < (uintptr_t)__image_end;
          page += PAGE_BYTES) {
-        if (!is_guard(page))
+        if (!image_page_is_guard(page))
             image_l2[level_index(page, 2)] =
-                pte_make_leaf(IMAGE_PA(page), prot_bits[image_prot(page)], 2);
+                pte_make_leaf(IMAGE_PA(page), prot_bits[image_page_prot(page)], 2);
     }
     __asm__ volatile("sync" ::: "memory"); // before head.S takes the large entry away
 }

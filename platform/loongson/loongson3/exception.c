@@ -4,6 +4,7 @@
 // into struct fault, and gives FP to a thread at its first use.
 
 #include "core/lib/fmt.h"
+#include "platform/common/thread.h"
 #include "platform/loongson/loongson3/internal.h"
 #include "platform/platform.h"
 
@@ -118,9 +119,10 @@ void loongson3_fault(struct trap_frame *frame)
 {
     unsigned code = CAUSE_CODE(frame->cause);
     bool of_thread = !(frame->status & STATUS_CU0);
-    if (of_thread && code == CODE_UNIT && CAUSE_UNIT(frame->cause) == 1 &&
-        loongson3_fp_first_use(frame))
+    if (of_thread && code == CODE_UNIT && CAUSE_UNIT(frame->cause) == 1 && thread_fp_first_use()) {
+        frame->status |= STATUS_CU1;
         return;
+    }
     struct fault fault;
     describe(&fault, frame);
     // The TLB has an invalid pair now, which nobody would drop if the pages are mapped later.

@@ -25,15 +25,8 @@ _Noreturn void loongson3_start(int argc, uintptr_t argv, uintptr_t lefi);
 // interrupt or fault stack, interrupts off. Returns if the instruction shall be repeated.
 void loongson3_fault(struct trap_frame *frame);
 
-// An FP instruction trapped: if a thread executed it, gives it a cleared register file, also in the
-// Status of the frame, and returns true.
-bool loongson3_fp_first_use(struct trap_frame *frame);
-
 // switch.S
-void loongson3_switch(struct thread_context *prev, struct thread_context *next);
 void loongson3_thread_start(void);
-void fp_state_save(struct fp_state *state);
-void fp_state_restore(const struct fp_state *state);
 
 // vectors.S, where they are described; to be called as UNMAPPED(f)(), interrupts off.
 void loongson3_idle(void);

@@ -27,26 +27,17 @@ void platform_image_range(paddr_t *base, uint64_t *len)
     *len = (uint64_t)(__image_end - __image_start);
 }
 
-void platform_linear_start(struct linear_start *start)
+// Where the first half of the root has the image's entry, for common code; vectors.S refuses it.
+static bool in_root_copy(uintptr_t va)
 {
-    *start = (struct linear_start){.low = 0, .high = ARCH_LINEAR_BYTES};
-}
-
-#define EARLY_DEVICE_BYTES 4096
-
-mmio_t platform_early_device(paddr_t base)
-{
-    if (base > ARCH_DEVICE_WINDOW_BYTES - EARLY_DEVICE_BYTES)
-        return (mmio_t){0};
-    return (mmio_t){ARCH_DEVICE_WINDOW + base};
+    return va >> 36 == (ARCH_VMALLOC_BASE >> 36 | ((1u << PT_INDEX_BITS) - 1));
 }
 
 bool loongson3_is_mapped(uintptr_t va)
 {
     const uint64_t *table = kernel_root_table;
-    // What the refill handler turns away: other segments, bit 47 outside the image's, and the place
-    // of the image's entry in the other half of the root, which is there for common code.
-    bool mapped_segment = (va >> 47 == ARCH_VMALLOC_BASE >> 47 && va >> 36 != 0xc0007ff) ||
+    // What the refill handler turns away besides: other segments, and bit 47 outside the image's.
+    bool mapped_segment = (va >> 47 == ARCH_VMALLOC_BASE >> 47 && !in_root_copy(va)) ||
                           va >> 47 == ARCH_IMAGE_BASE >> 47;
     for (int level = 0; mapped_segment && level < PT_LEVELS; level++) {
         unsigned shift = ARCH_PAGE_SHIFT + PT_INDEX_BITS * (PT_LEVELS - 1 - level);

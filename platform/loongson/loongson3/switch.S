@@ -22,13 +22,13 @@
     .endr
 .endm
 
-// void loongson3_switch(struct thread_context *prev, struct thread_context *next)
-FUNCTION loongson3_switch
+// void context_switch(struct thread_context *prev, struct thread_context *next)
+FUNCTION context_switch
     EACH_SAVED sd, $a0
     EACH_SAVED ld, $a1
     jr      $ra
     nop
-END_FUNCTION loongson3_switch
+END_FUNCTION context_switch
 
 // A new thread's first instruction: $s0 = entry, $s1 = its argument (platform_thread_init).
 FUNCTION loongson3_thread_start

@@ -7,16 +7,11 @@
 // with SD, relative to $sp; and $fp copied from $sp behind that, whenever $sp moves again. Both
 // compilers do so with -fno-omit-frame-pointer.
 
-#include "mm/percpu.h"
+#include "platform/common/thread.h"
 #include "platform/loongson/loongson3/internal.h"
 #include "platform/platform.h"
 
-#define STACK_GUARD_BYTES 16384 // stacks.S
-
-// The running thread's context, for the first use of FP; NULL before there are threads.
-static DEFINE_PERCPU(struct thread_context *, current_context);
-
-static void fp_access(bool on)
+void fp_access(bool on)
 {
     uint32_t status = ARCH_READ_CP0_32(12, 0);
     ARCH_WRITE_CP0_32(12, 0, on ? status | STATUS_CU1 : status & ~STATUS_CU1);
@@ -31,47 +26,6 @@ void platform_thread_init(struct thread_context *ctx, void *stack_top, void (*en
     ctx->ra = (uintptr_t)loongson3_thread_start;
     ctx->sp = (uintptr_t)stack_top & ~15UL;
     ctx->fp_used = 0;
-}
-
-void platform_thread_adopt(struct thread_context *ctx)
-{
-    ctx->fp_used = 0;
-    this_cpu(current_context) = ctx;
-}
-
-extern char boot_stack_guard[], boot_stack_top[];
-
-void platform_boot_stack(void **lowest, size_t *bytes)
-{
-    *lowest = boot_stack_guard + STACK_GUARD_BYTES;
-    *bytes = boot_stack_top - boot_stack_guard - STACK_GUARD_BYTES;
-}
-
-bool loongson3_fp_first_use(struct trap_frame *frame)
-{
-    struct thread_context *ctx = this_cpu(current_context);
-    if (!ctx || ctx->fp_used)
-        return false;
-    ctx->fp_used = 1;
-    frame->status |= STATUS_CU1;
-    fp_access(true);
-    ctx->fp_state = (struct fp_state){0}; // FCSR 0: to nearest, no traps
-    fp_state_restore(&ctx->fp_state);
-    return true;
-}
-
-void platform_thread_switch(struct thread_context *prev, struct thread_context *next)
-{
-    if (prev->fp_used)
-        fp_state_save(&prev->fp_state);
-    if (next->fp_used) {
-        fp_access(true);
-        fp_state_restore(&next->fp_state);
-    } else if (prev->fp_used) {
-        fp_access(false);
-    }
-    this_cpu(current_context) = next;
-    loongson3_switch(prev, next);
 }
 
 // ---- Unwinding -------------------------------------------------------------------------------
