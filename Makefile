@@ -25,8 +25,8 @@ make := $(in) build/make.sh
 
 bench_options = --platform $(PLATFORM) --app $(APP) $(if $(PROFILE),--profile)
 
-.PHONY: all image run test check unit guest system bench-forward bench-boot format format-check \
-        root root12 deps clean distclean help
+.PHONY: all image run test check unit guest system bench-forward bench-boot bench-memory format \
+        format-check root root12 deps clean distclean help
 
 all: image
 
@@ -52,6 +52,10 @@ bench-forward: image bench-packages
 
 bench-boot: image
 	@exec $(in) python3 tests/bench/bench_boot.py $(bench_options)
+
+bench-memory: image
+	@APP=membench $(make) image
+	@exec $(in) python3 tests/bench/bench_memory.py $(bench_options)
 
 format format-check: root
 	@exec $(in) build/format.sh $@
@@ -87,10 +91,12 @@ make bench-forward    instructions a packet, beside Linux on the same QEMU (arm6
                       beside ours on arm64
 make bench-boot       from reset to main and to the first answered ping
                       (both: PROFILE=1 shows the functions where they go)
+make bench-memory     instructions of allocators and of their start, share of descriptors
 make clean            what was built              make distclean    tools and sources as well
 
 PLATFORM=arm64 (default), loongarch64, loongson3      APP=router (default) or a folder of apps/
-DEBUG=1  checks on    LLVM=1  clang and lld    V=1  show commands    JOBS=N  compilers at once
+DEBUG=1  checks on    DEBUG=kasan, ubsan  the compilers' sanitizers (docs/sanitizers.md)
+LLVM=1  clang and lld    V=1  show commands    JOBS=N  compilers at once
 endef
 
 help:

@@ -28,3 +28,5 @@ IMAGE_ENTRY   := image_header
 LINK_FLAGS    := -m aarch64elf -z max-page-size=4096 --fix-cortex-a53-843419
 # Members of libgcc that the kernel may call: integers only (128-bit division; bit counts).
 LIBGCC_KERNEL := _udivdi3 _umoddi3 _divdi3 _moddi3 _popcountdi2 _clzdi2 _ctzdi2
+# The sanitizer's shadow, as in arch/layout.h.
+KASAN_OFFSET  := 0xdffff00000000000

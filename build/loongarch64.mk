@@ -30,3 +30,5 @@ IMAGE_ENTRY   := image_header - $(IMAGE_BASE) + $(IMAGE_LOAD)
 LINK_FLAGS    := -m elf64loongarch -z max-page-size=4096 --no-relax
 # Not _popcountsi2: Debian's uses LSX.
 LIBGCC_KERNEL := _udivdi3 _umoddi3 _divdi3 _moddi3 _clz _clzdi2 _ctzdi2
+# The sanitizer's shadow, as in arch/layout.h.
+KASAN_OFFSET  := 0xdffff00000000000

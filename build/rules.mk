@@ -2,7 +2,7 @@
 #
 # Compile and link rules; run by the Makefile where the tools are (build/in-root).
 #
-# out/PLATFORM[-debug][-llvm]/ holds objects and images: *.k.o is kernel (no FP registers), *.o is
+# out/PLATFORM[-debug|-kasan|-ubsan][-llvm]/ holds objects and images: *.k.o is kernel (no FP registers), *.o is
 # application.  Sources are found by folder.  Each object depends on the headers that its compiler
 # read (-MMD) and on the flags; each image on the list of its objects.
 
@@ -18,7 +18,10 @@ on        = $(filter-out 0,$($1))
 -include build/$(PLATFORM).mk
 include build/deps.mk
 
-variant := $(if $(call on,DEBUG),-debug)$(if $(call on,LLVM),-llvm)
+# DEBUG=1 turns our own checks on; kasan and ubsan add those that the compiler inserts.
+sanitizer := $(filter kasan ubsan,$(DEBUG))
+kasan     := $(filter kasan,$(sanitizer))
+variant   := $(if $(call on,DEBUG),-$(or $(sanitizer),debug))$(if $(call on,LLVM),-llvm)
 OUT     := out/$(PLATFORM)$(variant)
 Q       := $(if $(call on,V),,@)
 note     = $(if $(call on,V),,@printf '  %-5s %s\n' $1 $2)
@@ -91,26 +94,69 @@ INCLUDES := -I. $(addprefix -I,$(PLATFORM_DIRS)) -nostdinc \
     -isystem $(COMPILER_INCLUDE) -isystem $(NEWLIB)/targ-include \
     -isystem $(NEWLIB_SRC)/newlib/libc/include -isystem $(LIBFDT)
 DEFINES  := -U__linux__ -U__linux -Ulinux -U__gnu_linux__ -U__unix__ -U__unix -Uunix \
-    -D__DYNAMIC_REENT__ $(if $(call on,DEBUG),-DDEBUG=1)
+    -D__DYNAMIC_REENT__ $(if $(call on,DEBUG),-DDEBUG=1) $(if $(kasan),\
+    -DKASAN=1 -DKASAN_SHADOW_OFFSET=$(KASAN_OFFSET))
 CODE_FLAGS := -fno-pic -fno-common -fno-strict-aliasing -fno-omit-frame-pointer \
     -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables -fno-unwind-tables
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef -Werror
-CFLAGS   := -std=gnu11 $(if $(call on,DEBUG),-Og,-O2) -g $(ARCH_FLAGS) $(CODE_FLAGS) \
+CFLAGS   := -std=gnu11 $(if $(filter-out kasan,$(call on,DEBUG)),-Og,-O2) -g $(ARCH_FLAGS) $(CODE_FLAGS) \
     -fstack-protector-strong -ffile-prefix-map=$(CURDIR)=. $(DEFINES) $(INCLUDES)
+
+# ---- Sanitizers -------------------------------------------------------------------------------
+
+# kasan: each access calls a check (mm/kasan.c); the marks around a frame's arrays are written in
+# line, at the address that the offset gives. Files that run before the image's shadow is mapped,
+# or touch what is nobody's, are left as they are, and call the unchecked memcpy and its like: all
+# others, newlib included, call the checked ones (mm/kasan_string.c).
+# ubsan: not alignment, which all our machines do without, nor clang's own additions.
+KASAN_LLVM  = -fsanitize=kernel-address $(addprefix -mllvm -asan-,mapping-offset=$(KASAN_OFFSET) \
+    instrumentation-with-call-threshold=0 stack=1 globals=1 use-after-scope=1 \
+    instrument-dynamic-allocas=0)
+KASAN_GCC   = -fsanitize=kernel-address -fasan-shadow-offset=$(KASAN_OFFSET) \
+    -fsanitize-address-use-after-scope \
+    $(addprefix --param asan-,instrumentation-with-call-threshold=0 stack=1 globals=1)
+UBSAN_FLAGS = -fsanitize=undefined -fno-sanitize=alignment$(if $(call on,LLVM),$(comma)function)
+comma      := ,
+UNSANITIZED_kasan := mm/kasan%.c mm/slab%.c mm/kmalloc.c mm/vmalloc.c mm/percpu.c
+# A report from inside these would wait for the lock that they hold.
+UNSANITIZED_ubsan := core/debug/ubsan.c core/debug/log.c drivers/serial/%.c
+UNSANITIZED := $(EARLY_SOURCES) $(LIBFDT)/% core/lib/string.c $(UNSANITIZED_$(sanitizer))
+KASAN_WRAPPED := memchr memcmp memcpy memmove memset stpcpy strcat strchr strcmp strcpy strlcpy \
+    strlen strncat strncmp strncpy strnlen strrchr
+
+is_sanitized   = $(if $(filter $(UNSANITIZED),$1),,$(sanitizer))
+sanitize_kasan = $(if $(call on,LLVM),$(KASAN_LLVM),$(KASAN_GCC))
+sanitize_ubsan = $(UBSAN_FLAGS)
+kasan_link    := $(if $(kasan),$(KASAN_WRAPPED:%=--wrap=%))
+# The rest of a compile rule.
+raw_calls      = $(if $(filter core/lib/string.c,$1)$(call is_sanitized,$1),,$(if $(kasan), \
+    && $(OBJCOPY) $(foreach f,$(KASAN_WRAPPED),--redefine-sym $f=__real_$f) $2))
+ifneq ($(kasan),)
+$(if $(KASAN_OFFSET),,$(error DEBUG=kasan: the compilers have no such checks for $(PLATFORM)))
+endif
 
 # What a single file needs on top.  string.c defines memcpy and its like: its loops must not be
 # turned into calls of themselves.
 flags_of = $(if $(filter $(EARLY_SOURCES),$1),$(EARLY_FLAGS)) \
+    $(if $(filter $(IN_SOFTIRQ),$1),$(KERNEL_FLAGS)) \
     $(if $(filter core/lib/string.c,$1),-fno-builtin $(STRING_FLAGS)) \
-    $(if $(filter $(LIBFDT)/%,$1),$(LIBFDT_FLAGS) -w,$(WARNINGS))
+    $(if $(filter $(LIBFDT)/%,$1),$(LIBFDT_FLAGS) -w,$(WARNINGS)) \
+    $(if $(call is_sanitized,$1),$(sanitize_$(sanitizer)))
+# Application code that runs in timers as well, where there are no FP registers.
+IN_SOFTIRQ   := tests/guest/test_memory_full.c tests/guest/test_memory_hammer.c
 STRING_FLAGS := $(if $(call on,LLVM),,-fno-tree-loop-distribute-patterns)
 
 # ---- Sources ----------------------------------------------------------------------------------
 
 sources     = $(shell find $(wildcard $1) -name '*.[cS]' 2>/dev/null | LC_ALL=C sort)
 app_dir    := $(firstword $(wildcard apps/$(APP) tests/$(APP)))
-kernel_src := $(call sources,$(PLATFORM_DIRS) core mm drivers net) $(libfdt:%=$(LIBFDT)/%.c)
-app_src    := $(call sources,apps/common $(app_dir)) $(LIBGCC_SOURCES)
+# What tests of failure need is not in other images, not even as a command.
+debug_only := mm/fault_inject.c apps/common/commands_debug.c
+left_out   := $(if $(call on,DEBUG),,$(debug_only)) $(if $(kasan),,mm/kasan%) \
+    $(if $(filter ubsan,$(sanitizer)),,core/debug/ubsan.c)
+kernel_src := $(filter-out $(left_out),$(call sources,$(PLATFORM_DIRS) core mm drivers net)) \
+    $(libfdt:%=$(LIBFDT)/%.c)
+app_src    := $(filter-out $(left_out),$(call sources,apps/common $(app_dir))) $(LIBGCC_SOURCES)
 
 object      = $(patsubst %,$(OUT)/%$2,$(basename $(1:$(LIBFDT)/%=libfdt/%)))
 kernel_obj := $(call object,$(kernel_src),.k.o)
@@ -120,13 +166,15 @@ tree_obj   := $(DTS:%.dts=$(OUT)/%.dtb.k.o)
 # ---- Compile ----------------------------------------------------------------------------------
 
 $(if $(call on,LLVM),,$(eval $(call stamp_rule,$(NEWLIB).flags,$(CC) $(NEWLIB_CFLAGS))))
-$(eval $(call stamp_rule,$(OUT)/flags,$(CC) $(CFLAGS) $(KERNEL_FLAGS) $(WARNINGS) $(EARLY_FLAGS)))
+$(eval $(call stamp_rule,$(OUT)/flags,$(CC) $(CFLAGS) $(KERNEL_FLAGS) $(WARNINGS) \
+    $(EARLY_FLAGS) $(if $(sanitizer),$(sanitize_$(sanitizer)) $(UNSANITIZED))))
 
 define compile_rule
 $(call object,$1,$2): $1 $(OUT)/flags $(NEWLIB)/.built $(LIBFDT_SRC)/.unpacked
 	@mkdir -p $$(@D)
 	$$(call note,CC,$1)
-	$$(Q)$$(CC) $$(CFLAGS) $3 $(strip $(call flags_of,$1)) -MMD -MP -c $1 -o $$@
+	$$(Q)$$(CC) $$(CFLAGS) $3 $(strip $(call flags_of,$1)) -MMD -MP -c $1 -o $$@ \
+	    $(strip $(call raw_calls,$1,$(call object,$1,$2)))
 endef
 $(foreach s,$(kernel_src),$(eval $(call compile_rule,$s,.k.o,$$(KERNEL_FLAGS))))
 $(foreach s,$(app_src),$(eval $(call compile_rule,$s,.o,)))
@@ -151,7 +199,7 @@ $(tree_obj): $(DTS) $(OUT)/flags
 ELF    := $(OUT)/$(APP).elf
 IMG    := $(OUT)/$(APP).img
 LIBGCC  = $(if $(LIBGCC_SCRIPT),$(OUT)/libgcc.a,$(shell $(GCC) -print-libgcc-file-name))
-LDFLAGS = $(LINK_FLAGS) -T $(OUT)/image.ld -nostdlib -static --gc-sections --build-id=none \
+LDFLAGS = $(LINK_FLAGS) $(kasan_link) -T $(OUT)/image.ld -nostdlib -static --gc-sections --build-id=none \
     -z noexecstack --orphan-handling=error
 objects := $(kernel_obj) $(tree_obj) $(app_obj)
 link     = $(LD) $(LDFLAGS) -o $1 $(objects) $2 \
@@ -163,7 +211,7 @@ $(OUT)/image.ld: build/image.ld build/$(PLATFORM).mk
 	@mkdir -p $(@D)
 	$(Q)$(GCC) -E -P -undef -x c -DIMAGE_BASE=$(IMAGE_BASE) -DIMAGE_LOAD=$(IMAGE_LOAD) \
 	    -DIMAGE_PAGE=$(IMAGE_PAGE) '-DIMAGE_ENTRY=$(IMAGE_ENTRY)' \
-	    '-DLIBGCC_KERNEL=$(foreach m,$(LIBGCC_KERNEL),*libgcc.a:$m.o(.text .text.*))' $< -o $@
+	    $(if $(kasan),-DKASAN) '-DLIBGCC_KERNEL=$(foreach m,$(LIBGCC_KERNEL),*libgcc.a:$m.o(.text .text.*))' $< -o $@
 
 $(OUT)/libgcc.a: $(LIBGCC_SCRIPT)
 	@mkdir -p $(@D)

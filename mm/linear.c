@@ -32,13 +32,14 @@ static int map_around(paddr_t base, paddr_t end, paddr_t low, paddr_t high)
     return err ? err : map_range(MAX(base, high), end);
 }
 
-// Widens the stretch to all RAM next to it that needs no new table.
+// Widens the stretch to all RAM next to it that needs no new table. The RAM around the image may
+// end before the stretch does, which is made of whole leaves (`mem=`).
 static int map_near(const struct linear_start *start)
 {
     paddr_t base = 0, span_low = ALIGN_DOWN(start->low, start->span_bytes);
     uint64_t len;
     for (; memblock_next_memory(&base, &len); base += len) {
-        if (base > start->low || base + len < start->high)
+        if (base > start->low || base + len <= start->low)
             continue;
         paddr_t first = ALIGN_UP(MAX(base, span_low), start->leaf_bytes);
         paddr_t last = ALIGN_DOWN(MIN(base + len, span_low + start->span_bytes), start->leaf_bytes);

@@ -20,7 +20,7 @@ static inline paddr_t linear_pa(const void *va)
     return addr >= ARCH_IMAGE_BASE ? addr - image_pa_offset : addr - ARCH_LINEAR_BASE;
 }
 
-// Maps all RAM of memblock. Once, from boot.c, between memblock and buddy_init. -ENOMEM: too
+// Maps all RAM of memblock. Once, from boot.c, between memblock and page_alloc_init. -ENOMEM: too
 // little memory for the tables; -EINVAL: the image does not lie in RAM.
 int linear_init(void);
 // True if the linear map covers [pa, pa+len) already: what memblock_alloc may hand out.

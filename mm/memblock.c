@@ -6,6 +6,7 @@
 #include "mm/memblock.h"
 
 #include "arch/layout.h"
+#include "mm/kasan.h"
 #include "mm/linear.h"
 
 struct table {
@@ -55,12 +56,25 @@ static int table_add(struct table *table, paddr_t base, paddr_t end)
 int memblock_add(paddr_t base, uint64_t len)
 {
     paddr_t end;
-    // What the linear map has no room for can never be used.
-    if (__builtin_add_overflow(base, len, &end) || end > ARCH_LINEAR_BYTES)
+    if (__builtin_add_overflow(base, len, &end) || base >= ARCH_LINEAR_BYTES)
         return -EINVAL;
     base = ALIGN_UP(base, PAGE_SIZE);
-    end = ALIGN_DOWN(end, PAGE_SIZE);
+    // What the linear map has no room for can never be used.
+    end = ALIGN_DOWN(MIN(end, ARCH_LINEAR_BYTES), PAGE_SIZE);
     return end > base ? table_add(&memory, base, end) : -EINVAL;
+}
+
+// Makes room for one more: the two neighbours with the smallest gap become one range, gap included.
+static void table_join(struct table *table)
+{
+    unsigned best = 1;
+    for (unsigned i = 1; i < table->count; i++) {
+        uint64_t gap = table->ranges[i].base - range_end(&table->ranges[i - 1]);
+        if (gap < table->ranges[best].base - range_end(&table->ranges[best - 1]))
+            best = i;
+    }
+    table->ranges[best - 1].len = range_end(&table->ranges[best]) - table->ranges[best - 1].base;
+    table_delete(table, best, best + 1);
 }
 
 int memblock_reserve(paddr_t base, uint64_t len)
@@ -68,7 +82,15 @@ int memblock_reserve(paddr_t base, uint64_t len)
     paddr_t end;
     if (!len || __builtin_add_overflow(base, len, &end) || end > ALIGN_DOWN(UINT64_MAX, PAGE_SIZE))
         return -EINVAL;
-    return table_add(&reserved, ALIGN_DOWN(base, PAGE_SIZE), ALIGN_UP(end, PAGE_SIZE));
+    base = ALIGN_DOWN(base, PAGE_SIZE);
+    end = ALIGN_UP(end, PAGE_SIZE);
+    kasan_unpoison(linear_va(base), end - base);
+    int err = table_add(&reserved, base, end);
+    if (err != -ENOSPC)
+        return err;
+    // Somebody is there: to forget him is not possible, to lose some memory is.
+    table_join(&reserved);
+    return table_add(&reserved, base, end);
 }
 
 // Cuts [base, end) out of every range that it touches.
@@ -157,6 +179,40 @@ bool memblock_next_memory(paddr_t *base, uint64_t *len)
         }
     }
     return false;
+}
+
+bool memblock_is_memory(paddr_t base, uint64_t len)
+{
+    for (unsigned i = 0; i < memory.count; i++) {
+        const struct memblock_range *range = &memory.ranges[i];
+        if (base >= range->base && base - range->base < range->len)
+            return len <= range->len - (base - range->base);
+    }
+    return false;
+}
+
+bool memblock_is_free(paddr_t base, uint64_t len)
+{
+    paddr_t start = base;
+    uint64_t bytes;
+    return memblock_next_free(&start, &bytes) && start == base && len <= bytes;
+}
+
+paddr_t memblock_find(uint64_t bytes, uint64_t align, paddr_t low, paddr_t limit)
+{
+    paddr_t best = 0, base = low;
+    uint64_t len;
+    if (!bytes || bytes > ARCH_LINEAR_BYTES || !IS_POWER_OF_2(align))
+        return 0;
+    align = MAX(align, PAGE_SIZE);
+    for (; memblock_next_free(&base, &len); base += len) {
+        paddr_t start = MAX(base, PAGE_SIZE), end = MIN(base + len - 1, limit) + 1;
+        if (start > limit || end <= start || end - start < bytes)
+            continue;
+        paddr_t high = ALIGN_DOWN(end - bytes, align);
+        best = high >= start ? high : best;
+    }
+    return best;
 }
 
 // A place inside the free range [start, end), 0 if there is none. What is mapped early is one

@@ -10,26 +10,37 @@
 #include <assert.h>
 
 #include "core/lib/list.h"
-#include "mm/buddy.h"
 #include "mm/linear.h"
+#include "mm/page_alloc.h"
 
 enum page_kind {
     PAGE_TAIL = 0, // not the first page of its block, or not the allocator's at all
     PAGE_FREE,     // first page of a free block, on a free list
-    PAGE_USED,     // first page of a block that buddy_alloc handed out
+    PAGE_CACHED,   // single page on a per-CPU list
+    PAGE_USED,     // first page of a block that page_alloc handed out
     PAGE_LARGE,    // the same, handed on by kmalloc
-    PAGE_SLAB,     // holds objects of a slab cache
+    PAGE_SLAB,     // holds objects of a slab cache; so in every page of the slab
 };
 
 // The owner of the page (by kind) owns the fields; `kind` changes under the owner's lock.
 struct page {
-    struct list link; // FREE: free list; SLAB: the cache's partial list; USED: owner's
-    void *freelist;   // SLAB: first freed object, each holds the next one's address
-    uint16_t used;    // SLAB: objects handed out
-    uint16_t fresh;   // SLAB: objects that were ever handed out, from the page's start
-    uint16_t cache;   // SLAB: index of the cache
-    uint8_t kind;     // enum page_kind
-    uint8_t order;    // FREE, USED, LARGE: the block's size
+    struct list link; // FREE, CACHED: list; SLAB: a list of the cache; USED: owner's
+    union {
+        struct {
+            uint32_t offset;  // SLAB, in every page: of the page in its slab, bytes
+            uint16_t freed;   // SLAB: number of a freed object, which holds the next one's
+            uint16_t unused_; // the rest of the word
+        };
+        size_t bytes; // LARGE: as asked for
+    };
+    uint16_t used;  // SLAB: objects that left the slab, for a caller or a CPU's array
+    uint16_t fresh; // SLAB, in every page: objects that ever left it; 0 in all other pages
+    union {
+        uint16_t cache;   // SLAB, in every page: index of the cache
+        uint16_t account; // USED, LARGE: who was charged
+    };
+    uint8_t kind;  // enum page_kind
+    uint8_t order; // the block's size; SLAB: in every page
 };
 static_assert(sizeof(struct page) == 32, "the descriptors of a chunk fill whole pages");
 
@@ -37,9 +48,12 @@ static_assert(sizeof(struct page) == 32, "the descriptors of a chunk fill whole 
 
 static inline uint64_t page_pfn(const struct page *page) { return (uint64_t)(page - VMEMMAP); }
 static inline struct page *page_from_pfn(uint64_t pfn) { return VMEMMAP + pfn; }
+// Page << PAGE_VA_SHIFT is the page's distance in the linear map, but for a constant.
+#define PAGE_VA_SHIFT (PAGE_SHIFT - 5)
 static inline void *page_va(const struct page *page)
 {
-    return linear_va(page_pfn(page) << PAGE_SHIFT);
+    return (void *)(((uintptr_t)page << PAGE_VA_SHIFT) + ARCH_LINEAR_BASE -
+                    ((uintptr_t)ARCH_VMEMMAP_BASE << PAGE_VA_SHIFT));
 }
 // The descriptor of the page that holds a linear-map address.
 static inline struct page *page_of(const void *va)
@@ -47,15 +61,17 @@ static inline struct page *page_of(const void *va)
     return VMEMMAP + (((uintptr_t)va - ARCH_LINEAR_BASE) >> PAGE_SHIFT);
 }
 
-// First and last+1 frame of RAM that the buddy allocator was given.
-extern uint64_t page_pfn_low, page_pfn_high;
+// From the first to the last page that the allocator was given, holes included.
+extern struct page_span {
+    uintptr_t start; // linear-map address
+    size_t bytes;
+} page_span;
 
 // True for addresses in the linear map of RAM; false for image, vmalloc and device addresses.
 static inline bool page_valid(const void *va)
 {
-    return (((uintptr_t)va - ARCH_LINEAR_BASE) >> PAGE_SHIFT) - page_pfn_low <
-           page_pfn_high - page_pfn_low;
+    return (uintptr_t)va - page_span.start < page_span.bytes;
 }
 
-// False until buddy_init: whoever needs pages takes them from memblock.
-bool buddy_ready(void);
+// False until page_alloc_init: whoever needs pages takes them from memblock.
+bool page_alloc_ready(void);

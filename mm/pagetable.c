@@ -12,7 +12,9 @@
 #include <string.h>
 
 #include "arch/pagetable.h"
+#include "core/debug/log.h"
 #include "core/sync/spinlock.h"
+#include "mm/account.h"
 #include "mm/linear.h"
 #include "mm/memblock.h"
 #include "mm/page.h"
@@ -25,6 +27,7 @@
 static struct spinlock table_lock = SPINLOCK_INIT;
 
 static const uint64_t prot_bits[] = PT_PROT_BITS;
+static MEM_ACCOUNT(page_tables, "page-tables");
 
 static uint64_t level_bytes(int level)
 {
@@ -54,9 +57,9 @@ static bool range_ok(uintptr_t va, paddr_t pa, uint64_t len)
 
 static paddr_t page_from_allocator(void)
 {
-    if (!buddy_ready())
+    if (!page_alloc_ready())
         return memblock_alloc(PAGE_SIZE, PAGE_SIZE);
-    void *page = buddy_alloc(0, GFP_ATOMIC);
+    void *page = page_alloc(0, GFP_ATOMIC | GFP_ACCOUNT(page_tables));
     return page ? linear_pa(page) : 0;
 }
 
@@ -111,11 +114,12 @@ static uint64_t fill(uint64_t *entry, uintptr_t va, paddr_t pa, uint64_t len, ui
 {
     const uint64_t step = level_bytes(level);
     const uint64_t room = PT_ENTRIES - ((va / step) & (PT_ENTRIES - 1));
-    const uint64_t *end = entry + MIN(room, len / step);
-    paddr_t at = pa;
-    for (; entry < end && !pte_valid(*entry); entry++, at += step)
-        entry_set(entry, pte_make_leaf(at, bits, level));
-    return at - pa;
+    const uint64_t *first = entry, *end = entry + MIN(room, len / step);
+    uint64_t pte = pte_make_leaf(pa, bits, level);
+    const uint64_t pte_step = pte_make_leaf(pa + step, bits, level) - pte;
+    for (; entry < end && !pte_valid(*entry); entry++, pte += pte_step)
+        entry_set(entry, pte);
+    return (uint64_t)(entry - first) * step;
 }
 
 // Maps blocks of the largest size that fits at the start of the range; *done is how much.
@@ -226,17 +230,26 @@ static int split_ends(uintptr_t va, uint64_t len)
 
 // ---- Unmapping and changing ------------------------------------------------------------------
 
-int pagetable_unmap(uintptr_t va, uint64_t len)
+int pagetable_unmap_lazy(uintptr_t va, uint64_t len)
 {
     if (!range_ok(va, 0, len))
         return -EINVAL;
     spin_lock(&table_lock);
     int err = split_ends(va, len);
-    if (!err) {
+    if (!err)
         clear_leaves(va, len);
-        platform_tlb_invalidate(va, len);
-    }
     spin_unlock(&table_lock);
+    return err;
+}
+
+// Without the lock: whoever waits for other CPUs must not keep them waiting.
+void pagetable_invalidate(uintptr_t va, uint64_t len) { platform_tlb_invalidate(va, len); }
+
+int pagetable_unmap(uintptr_t va, uint64_t len)
+{
+    int err = pagetable_unmap_lazy(va, len);
+    if (!err)
+        pagetable_invalidate(va, len);
     return err;
 }
 
@@ -319,4 +332,60 @@ uint64_t pagetable_block_bytes(uint64_t len)
             return level_bytes(level);
     }
     return PAGE_SIZE;
+}
+
+// The next run at or after `offset`, a distance from the lowest mapped address; false at the end.
+static bool next_run(uint64_t offset, struct page_run *run)
+{
+    int level;
+    uint64_t pte = 0;
+    for (; offset < 1ULL << PT_VA_BITS; offset += step_bytes(offset, level, UINT64_MAX)) {
+        pte = *walk(offset, &level);
+        if (pte_valid(pte))
+            break;
+    }
+    if (offset >= 1ULL << PT_VA_BITS)
+        return false;
+    *run = (struct page_run){.va = pt_va(offset),
+                             .pa = pte_address(pte),
+                             .leaf_bytes = level_bytes(level),
+                             .bits = pte & PT_PROT_MASK};
+    do {
+        run->len += run->leaf_bytes;
+        if (offset + run->len >= 1ULL << PT_VA_BITS)
+            break;
+        pte = *walk(offset + run->len, &level);
+    } while (is_leaf(pte, level) && level_bytes(level) == run->leaf_bytes &&
+             pte_address(pte) == run->pa + run->len && (pte & PT_PROT_MASK) == run->bits);
+    return true;
+}
+
+int pagetable_visit(int (*visit)(const struct page_run *run, void *arg), void *arg)
+{
+    struct page_run run;
+    int stop = 0;
+    spin_lock(&table_lock);
+    for (uint64_t offset = 0; !stop && next_run(offset, &run);
+         offset = (run.va & ((1ULL << PT_VA_BITS) - 1)) + run.len)
+        stop = visit(&run, arg);
+    spin_unlock(&table_lock);
+    return stop;
+}
+
+static int check_run(const struct page_run *run, void *arg)
+{
+    unsigned *found = arg;
+    if (!pte_writable(run->bits) || !pte_executable(run->bits))
+        return 0;
+    (*found)++;
+    log_err("page table: 0x%llx-0x%llx is writable and executable", (unsigned long long)run->va,
+            (unsigned long long)(run->va + run->len - 1));
+    return 0;
+}
+
+unsigned pagetable_check_wx(void)
+{
+    unsigned found = 0;
+    pagetable_visit(check_run, &found);
+    return found;
 }

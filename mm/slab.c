@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Slab allocator. A slab is one page cut into equal objects; its bookkeeping is in the page's
-// descriptor, so objects need no header and kfree finds the cache from the address. Objects that
-// were never handed out are taken in order (`fresh`), freed ones from a list through their first
-// word. Slabs with room are on the cache's list, full ones on none; one empty slab a cache is kept,
-// so that an alloc/free pair at a slab's edge does not go to the buddy allocator each time.
+// Caches of equal objects. A slab is a block of pages cut into objects; its bookkeeping is in the
+// pages' descriptors, so that objects need no header and an address alone finds its cache. In a
+// slab, objects that never left it are taken in order (`fresh`), others from a chain of numbers
+// through the freed objects.
+//
+// Callers meet the array of objects of their CPU (slab_internal.h), with interrupts off and no
+// lock. Only when it is empty or full, a batch moves between it and the slabs, under the cache's
+// lock. Pages are asked for and given back without that lock, so the page allocator may call the
+// shrinker below from inside a request of this file.
 
 #include "mm/slab.h"
 
@@ -12,293 +16,692 @@
 
 #include "core/debug/log.h"
 #include "core/debug/panic.h"
-#include "core/sync/spinlock.h"
-#include "mm/page.h"
+#include "mm/account.h"
+#include "mm/fault_inject.h"
+#include "mm/kasan.h"
+#include "mm/reclaim.h"
+#include "mm/slab_debug.h"
+#include "mm/slab_internal.h"
 
-#define CACHES_MAX 64
-#define OBJECT_MIN 8
-#define KMALLOC_CLASSES (PAGE_SHIFT - 3) // 8 << 0 to half a page
-#define KMALLOC_SLAB_MAX (OBJECT_MIN << (KMALLOC_CLASSES - 1))
-#define KMALLOC_MAX (PAGE_SIZE << BUDDY_MAX_ORDER)
+#define OBJECT_MIN 8u
+#define FREE_SLABS_BYTES KIB(64) // of what is free, a cache keeps about so much
+#define ATTACH_EVERY 16u         // slow calls from one attempt to get arrays to the next
+#define DRAIN_SLABS 32u          // given back at once
 
-struct slab_cache {
-    struct spinlock lock; // protects all below and the descriptors of the cache's slabs
-    uint32_t object_bytes, objects_per_slab;
-    struct list partial; // slabs with room, the empty ones last
-    size_t empty, slabs, objects_used;
-    const char *name;
-    uint16_t index;
+union slab_hot slab_hot;
+DEFINE_PERCPU(struct slab_array, slab_no_array) = {
+    .top = &slab_no_array.floor + 1,
+    .full = &slab_no_array.floor + 1,
 };
 
-static_assert(KMALLOC_SLAB_MAX == PAGE_SIZE / 2, "larger objects go to the buddy allocator");
-
-static struct slab_cache caches[CACHES_MAX]; // the kmalloc classes come first
-static _Atomic unsigned cache_count;
-static struct spinlock create_lock = SPINLOCK_INIT; // protects the growth of cache_count
-
-static const char *const kmalloc_names[] = {
-    "kmalloc-8",   "kmalloc-16",   "kmalloc-32",   "kmalloc-64",   "kmalloc-128",  "kmalloc-256",
-    "kmalloc-512", "kmalloc-1024", "kmalloc-2048", "kmalloc-4096", "kmalloc-8192",
-};
-static_assert(KMALLOC_CLASSES <= ARRAY_SIZE(kmalloc_names), "each class has a name");
+static struct slab_cache cache_cache; // of the other caches' structures
+static unsigned caches_end = CACHE_FIRST;
+static struct spinlock caches_lock = SPINLOCK_INIT; // protects caches_end and slab_hot.caches
 
 // ---- Slabs -----------------------------------------------------------------------------------
 
-static struct page *slab_new(struct slab_cache *cache, unsigned gfp)
+// A slab of the least order was made when memory was scattered; it has fewer objects.
+static unsigned slab_objects(const struct slab_cache *cache, const struct page *slab)
 {
-    void *memory = buddy_alloc(0, gfp & ~GFP_ZERO);
-    if (!memory)
-        return NULL;
-    struct page *page = page_of(memory);
-    page->kind = PAGE_SLAB;
-    page->cache = cache->index;
-    page->freelist = NULL;
-    page->used = page->fresh = 0;
-    list_add(&cache->partial, &page->link);
-    cache->slabs++;
-    cache->empty++;
-    return page;
+    return cache->objects[slab->order == cache->order];
 }
 
-static void slab_destroy(struct slab_cache *cache, struct page *page)
+// Where a freed object holds the number of the next one. A number, since an address that somebody
+// wrote over would lead anywhere.
+static uint64_t *link_of(const struct slab_cache *cache, void *object)
 {
-    list_del(&page->link);
-    cache->slabs--;
-    cache->empty--;
-    page->kind = PAGE_USED; // what buddy_free expects
-    page->order = 0;
-    buddy_free(page_va(page), 0);
+    return (uint64_t *)((char *)object + cache->link_offset);
 }
 
-static void *take_object(struct slab_cache *cache, struct page *page)
+// Every page says what it belongs to.
+static void tag_pages(struct slab_cache *cache, struct page *slab, unsigned order)
 {
-    void *object = page->freelist;
-    if (object)
-        page->freelist = *(void **)object;
-    else
-        object = (char *)page_va(page) + page->fresh++ * cache->object_bytes;
-    if (page->used++ == 0)
-        cache->empty--;
-    if (page->used == cache->objects_per_slab)
-        list_del(&page->link);
-    cache->objects_used++;
-    return object;
-}
-
-static void put_object(struct slab_cache *cache, struct page *page, void *object)
-{
-    *(void **)object = page->freelist;
-    page->freelist = object;
-    cache->objects_used--;
-    if (page->used-- == cache->objects_per_slab)
-        list_add(&cache->partial, &page->link);
-    if (page->used)
-        return;
-    if (cache->empty++) {
-        slab_destroy(cache, page);
-    } else {
-        list_del(&page->link);
-        list_add_tail(&cache->partial, &page->link);
+    for (unsigned i = 0; i < 1u << order; i++) {
+        slab[i].offset = i * PAGE_SIZE;
+        slab[i].used = slab[i].fresh = 0;
+        slab[i].freed = SLAB_NO_OBJECT;
+        slab[i].cache = cache->index;
+        slab[i].order = order;
+        slab[i].kind = PAGE_SLAB;
     }
 }
 
-// ---- Caches ----------------------------------------------------------------------------------
+// Once for all the lives of the objects: what is freed comes back as it was made.
+static void prepare_objects(struct slab_cache *cache, const struct page *slab)
+{
+    char *object = page_va(slab);
+    if (!cache->construct && !SLAB_DEBUG)
+        return;
+    for (unsigned left = slab_objects(cache, slab); left--; object += cache->stride) {
+        if (cache->construct)
+            cache->construct(object);
+        slab_debug_new(cache, object);
+    }
+}
+
+// On no list yet. Larger slabs than needed are no reason to wait, or to take from the reserve.
+static struct page *slab_new(struct slab_cache *cache, unsigned gfp)
+{
+    unsigned order = cache->order;
+    void *memory = NULL;
+    gfp = (gfp & GFP_FLAGS & ~GFP_ZERO) | cache->gfp;
+    if (order > cache->least_order)
+        memory = page_alloc(order, (gfp & ~GFP_URGENCY) | GFP_NOWAIT);
+    if (!memory) {
+        order = cache->least_order;
+        memory = page_alloc(order, gfp);
+    }
+    if (!memory)
+        return NULL;
+    struct page *slab = page_of(memory);
+    tag_pages(cache, slab, order);
+    prepare_objects(cache, slab);
+    kasan_poison(memory, PAGE_SIZE << order, KASAN_SLAB_REDZONE);
+    return slab;
+}
+
+// No object of it is out and it is on no list any more.
+static void slab_release(unsigned gfp, struct page *slab)
+{
+    unsigned order = slab->order;
+    for (unsigned i = 0; i < 1u << order; i++) {
+        slab[i].kind = PAGE_TAIL;
+        slab[i].fresh = 0; // slab_owner() asks for nothing else
+    }
+    slab->kind = PAGE_USED; // what page_free expects
+    slab->account = gfp_account(gfp);
+    page_free(page_va(slab), order);
+}
+
+// Returns the number of pages. The cache may be gone, so its flags are told.
+static size_t release_all(unsigned gfp, struct list *slabs)
+{
+    struct page *slab, *next;
+    size_t pages = 0;
+    list_for_each_safe (slab, next, slabs, link) {
+        pages += 1u << slab->order;
+        slab_release(gfp, slab);
+    }
+    return pages;
+}
+
+// ---- Lists of slabs; the cache's lock is held --------------------------------------------------
+
+static enum slab_list list_of(unsigned used, unsigned objects)
+{
+    if (!used)
+        return SLABS_FREE;
+    return used < objects ? SLABS_PARTIAL : SLABS_FULL;
+}
+
+static void enlist(struct slab_cache *cache, struct page *slab)
+{
+    enum slab_list list = list_of(slab->used, slab_objects(cache, slab));
+    list_add(&cache->lists[list], &slab->link);
+    cache->slabs[list]++;
+}
+
+// Says how many objects of it are out, and puts it on the list for that.
+static void set_used(struct slab_cache *cache, struct page *slab, unsigned used)
+{
+    unsigned objects = slab_objects(cache, slab);
+    enum slab_list from = list_of(slab->used, objects);
+    slab->used = used;
+    if (list_of(used, objects) == from)
+        return;
+    list_del(&slab->link);
+    cache->slabs[from]--;
+    enlist(cache, slab);
+}
+
+static void add_slab(struct slab_cache *cache, struct page *slab)
+{
+    cache->pages += 1u << slab->order;
+    cache->objects_total += slab_objects(cache, slab);
+    enlist(cache, slab);
+}
+
+// Takes a free slab off, for who gives it back when the lock is released.
+static void doom_slab(struct slab_cache *cache, struct page *slab, struct list *doomed)
+{
+    list_del(&slab->link);
+    cache->slabs[SLABS_FREE]--;
+    cache->pages -= 1u << slab->order;
+    cache->objects_total -= slab_objects(cache, slab);
+    list_add(doomed, &slab->link);
+}
+
+// Partial ones first, so that free ones stay whole and can be given back.
+static struct page *slab_with_room(struct slab_cache *cache)
+{
+    for (unsigned list = SLABS_PARTIAL; list < SLAB_LISTS; list++) {
+        if (list != SLABS_FULL && !list_empty(&cache->lists[list]))
+            return list_first(&cache->lists[list], struct page, link);
+    }
+    return NULL;
+}
+
+// ---- Objects between slab and array; the cache's lock is held ----------------------------------
+
+// A number that is none: somebody wrote to a freed object. What else the chain held is lost.
+static __noinline void chain_broken(struct slab_cache *cache, const void *object)
+{
+    log_err("slab: %s: object %p was written to after it was freed", cache->name, object);
+}
+
+static void *take_freed(struct slab_cache *cache, struct page *slab)
+{
+    void *object = (char *)page_va(slab) + slab->freed * cache->stride;
+    uint64_t next = *link_of(cache, object);
+    if (unlikely(next >= slab->fresh && next != SLAB_NO_OBJECT)) {
+        chain_broken(cache, object);
+        next = SLAB_NO_OBJECT;
+    }
+    slab->freed = (uint16_t)next;
+    return object;
+}
+
+// Up to `count` objects, the lowest last, so that the array gives it out first.
+static unsigned take_fresh(struct slab_cache *cache, struct page *slab, void **objects,
+                           unsigned count)
+{
+    unsigned first = slab->fresh;
+    count = MIN(count, slab_objects(cache, slab) - first);
+    for (unsigned i = 0; i < count; i++)
+        objects[i] = (char *)page_va(slab) + (first + count - 1 - i) * cache->stride;
+    for (unsigned i = 0; i < 1u << slab->order; i++)
+        slab[i].fresh = first + count;
+    return count;
+}
+
+static unsigned take_from_slab(struct slab_cache *cache, struct page *slab, void **objects,
+                               unsigned count)
+{
+    unsigned taken = 0;
+    while (taken < count && slab->freed != SLAB_NO_OBJECT)
+        objects[taken++] = take_freed(cache, slab);
+    if (taken < count)
+        taken += take_fresh(cache, slab, objects + taken, count - taken);
+    set_used(cache, slab, slab->used + taken);
+    cache->objects_out += taken;
+    return taken;
+}
+
+// A slab that is free now stays only while few others have room: an allocation and free at a slab's
+// edge shall not go to the page allocator each time.
+static void put_object(struct slab_cache *cache, void *object, struct list *doomed)
+{
+    struct page *page = page_of(object), *slab = page - (page->offset >> PAGE_SHIFT);
+    uint32_t offset = page->offset + ((uintptr_t)object & (PAGE_SIZE - 1));
+    if (unlikely(!slab->used)) { // freed twice; here it shows
+        slab_bad_free(object, NULL);
+        return;
+    }
+    *link_of(cache, object) = slab->freed;
+    slab->freed = slab_quotient(offset, cache->inverse, cache->rotate);
+    set_used(cache, slab, slab->used - 1);
+    cache->objects_out--;
+    if (unlikely(!slab->used) &&
+        cache->slabs[SLABS_PARTIAL] + cache->slabs[SLABS_FREE] > cache->free_slabs)
+        doom_slab(cache, slab, doomed);
+}
+
+// Puts the objects of the array that lie there longest back into their slabs.
+static void flush(struct slab_cache *cache, struct slab_array *array, unsigned count,
+                  struct list *doomed)
+{
+    unsigned held = array->top - array->objects;
+    count = MIN(count, held);
+    for (unsigned i = 0; i < count; i++)
+        put_object(cache, array->objects[i], doomed);
+    memmove(array->objects, array->objects + count, (held - count) * sizeof(void *));
+    array->top -= count;
+}
+
+// Fills an empty array with a batch and returns one object more; NULL if no slab has any.
+static void *fill(struct slab_cache *cache, struct slab_array *array)
+{
+    unsigned room = array->full - array->top, want = MIN(cache->batch, room);
+    struct page *slab;
+    void *object;
+    while (want && (slab = slab_with_room(cache))) {
+        unsigned taken = take_from_slab(cache, slab, array->top, want);
+        array->top += taken;
+        want -= taken;
+    }
+    if (array->top[-1])
+        return *--array->top;
+    slab = slab_with_room(cache); // without an array
+    if (!slab)
+        return NULL;
+    take_from_slab(cache, slab, &object, 1);
+    return object;
+}
+
+// ---- Arrays ----------------------------------------------------------------------------------
+
+static void array_init(struct slab_cache *cache, struct slab_array *array)
+{
+    array->cache = cache;
+    array->floor = NULL;
+    array->top = array->objects;
+    array->full = array->objects + cache->limit;
+}
+
+// Gives the cache arrays, if there is memory for them; without, it works all the same.
+static void attach_arrays(struct slab_cache *cache, unsigned gfp)
+{
+    size_t bytes = sizeof(struct slab_array) + cache->limit * sizeof(void *);
+    struct slab_array *arrays = percpu_alloc(bytes, 0, gfp & GFP_FLAGS & ~(GFP_ZERO | GFP_DMA32));
+    if (!arrays)
+        return;
+    for (unsigned cpu = 0; cpu < percpu_cpus(); cpu++)
+        array_init(cache, per_cpu_of(arrays, cpu));
+    irq_flags_t flags = spin_lock_irqsave(&cache->lock);
+    bool late = cache->arrays != &slab_no_array;
+    if (!late) {
+        // Whoever sees the pointer sees the arrays set up, by the dependency.
+        atomic_thread_fence(memory_order_release);
+        cache->arrays = arrays;
+    }
+    spin_unlock_irqrestore(&cache->lock, flags);
+    if (late)
+        percpu_free(arrays);
+}
+
+// Without a lock: other CPUs' arrays are read as they change.
+static size_t objects_cached(const struct slab_cache *cache)
+{
+    size_t sum = 0;
+    if (cache->arrays == &slab_no_array)
+        return 0;
+    for (unsigned cpu = 0; cpu < percpu_cpus(); cpu++) {
+        const struct slab_array *array = per_cpu_of(cache->arrays, cpu);
+        sum += array->top - array->objects;
+    }
+    return sum;
+}
+
+// Other CPUs' arrays change meanwhile, so the difference may be off. Lock held.
+static size_t objects_used(struct slab_cache *cache)
+{
+    size_t cached = objects_cached(cache);
+    size_t used = cache->objects_out > cached ? cache->objects_out - cached : 0;
+    cache->objects_peak = MAX(cache->objects_peak, used);
+    return used;
+}
+
+// ---- Allocation and free -----------------------------------------------------------------------
+
+// From the slabs, after a new one was added, if any.
+static void *refill(struct slab_cache *cache, struct page *slab)
+{
+    irq_flags_t flags = spin_lock_irqsave(&cache->lock);
+    struct slab_array *array = this_cpu_of(cache->arrays);
+    if (slab)
+        add_slab(cache, slab);
+    void *object = array->top[-1]; // an interrupt, or another CPU's array, may have one by now
+    if (object)
+        array->top--;
+    else
+        object = fill(cache, array);
+    objects_used(cache);
+    spin_unlock_irqrestore(&cache->lock, flags);
+    return object;
+}
+
+// The way to the page allocator, with nothing held.
+static __noinline void *alloc_slow(struct slab_cache *cache, unsigned gfp)
+{
+    if (unlikely(cache->arrays == &slab_no_array) && cache->limit && !cache->attach_in--) {
+        cache->attach_in = ATTACH_EVERY;
+        attach_arrays(cache, gfp);
+    }
+    void *object = refill(cache, NULL);
+    if (object)
+        return object;
+    struct page *slab = slab_new(cache, gfp);
+    return slab ? refill(cache, slab) : NULL;
+}
+
+// Half of the array goes, so that neither the next allocation nor the next free comes here again.
+void slab_free_slow(struct slab_cache *cache, void *object)
+{
+    struct list doomed = LIST_INIT(doomed);
+    irq_flags_t flags = spin_lock_irqsave(&cache->lock);
+    struct slab_array *array = this_cpu_of(cache->arrays);
+    if (cache->arrays != &slab_no_array && array->top == array->full)
+        flush(cache, array, cache->batch, &doomed);
+    if (array->top != array->full)
+        *array->top++ = object;
+    else
+        put_object(cache, object, &doomed);
+    spin_unlock_irqrestore(&cache->lock, flags);
+    release_all(cache->gfp, &doomed);
+}
+
+// All that is not the fast path: no object in the array, zeroes, debug builds.
+static __noinline void *alloc_rest(struct slab_cache *cache, void *object, size_t bytes,
+                                   unsigned gfp, const void *caller)
+{
+    gfp_check(gfp, caller);
+    if (!object)
+        object = alloc_slow(cache, gfp);
+    if (!object)
+        return NULL;
+    slab_debug_alloc(cache, object, bytes, caller);
+    kasan_poison(object, cache->stride, KASAN_SLAB_REDZONE);
+    kasan_unpoison(object, bytes);
+    if (gfp & GFP_ZERO)
+        memset(object, 0, SLAB_DEBUG ? bytes : cache->object_bytes);
+    return object;
+}
+
+static __always_inline void *alloc(struct slab_cache *cache, size_t bytes, unsigned gfp,
+                                   const void *caller)
+{
+    void *object = slab_array_pop(cache->arrays);
+    if (likely(object && !(gfp & GFP_ZERO) && !SLAB_DEBUG))
+        return object;
+    return alloc_rest(cache, object, bytes, gfp, caller);
+}
+
+void *slab_alloc_from(struct slab_cache *cache, size_t bytes, unsigned gfp, const void *caller)
+{
+    return alloc(cache, bytes, gfp, caller);
+}
 
 void *slab_alloc(struct slab_cache *cache, unsigned gfp)
 {
-    void *object = NULL;
-    irq_flags_t flags = spin_lock_irqsave(&cache->lock);
-    if (likely(!list_empty(&cache->partial)) || slab_new(cache, gfp))
-        object = take_object(cache, list_first(&cache->partial, struct page, link));
-    spin_unlock_irqrestore(&cache->lock, flags);
-    if (object && gfp & GFP_ZERO)
-        memset(object, 0, cache->object_bytes);
-    return object;
+    if (FAULT_INJECT())
+        return NULL;
+    return alloc(cache, cache->object_bytes, gfp, SLAB_CALLER());
 }
 
-static __noinline void bad_free(const void *object)
+void slab_free_now(struct slab_cache *cache, void *object)
 {
-#ifdef DEBUG
-    panic("slab: free of %p, which is no object", object);
-#else
-    log_err("slab: free of %p, which is no object; ignored", object);
-#endif
+    if (unlikely(!slab_array_push(cache->arrays, object)))
+        slab_free_slow(cache, object);
 }
 
-// Debug builds look for a second free; walking the list is too slow otherwise.
-static bool on_freelist(const struct page *page, const void *object)
+// Under the sanitizer an object waits in quarantine, out of bounds, until slab_free_now().
+void slab_free_to(struct slab_cache *cache, void *object, const void *caller)
 {
-#ifdef DEBUG
-    for (void *it = page->freelist; it; it = *(void **)it) {
-        if (it == object)
-            return true;
-    }
-#else
-    (void)page, (void)object;
-#endif
-    return false;
-}
-
-static bool is_object(const struct slab_cache *cache, const struct page *page, const void *object)
-{
-    unsigned offset = (uintptr_t)object & (PAGE_SIZE - 1);
-    return page->used && offset % cache->object_bytes == 0 &&
-           offset / cache->object_bytes < page->fresh && !on_freelist(page, object);
-}
-
-static void free_in(struct slab_cache *cache, struct page *page, void *object)
-{
-    irq_flags_t flags = spin_lock_irqsave(&cache->lock);
-    bool ok = is_object(cache, page, object);
-    if (likely(ok))
-        put_object(cache, page, object);
-    spin_unlock_irqrestore(&cache->lock, flags);
-    if (unlikely(!ok))
-        bad_free(object);
+    slab_debug_free(cache, object, caller);
+    kasan_poison(object, cache->stride, KASAN_SLAB_FREE);
+    if (!kasan_quarantine(cache, object, cache->stride))
+        slab_free_now(cache, object);
 }
 
 void slab_free(struct slab_cache *cache, void *object)
 {
-    struct page *page = page_valid(object) ? page_of(object) : NULL;
-    if (likely(page && page->kind == PAGE_SLAB && page->cache == cache->index))
-        free_in(cache, page, object);
-    else
-        bad_free(object);
+    if (unlikely(slab_owner(object) != cache))
+        slab_bad_free(object, SLAB_CALLER());
+    else if (SLAB_DEBUG)
+        slab_free_to(cache, object, SLAB_CALLER());
+    else if (unlikely(!slab_array_push(cache->arrays, object)))
+        slab_free_slow(cache, object);
 }
 
-static void cache_setup(struct slab_cache *cache, const char *name, size_t bytes)
+__noinline void slab_bad_free(const void *object, const void *caller)
 {
-    spin_init(&cache->lock);
-    list_init(&cache->partial);
-    cache->object_bytes = bytes;
-    cache->objects_per_slab = PAGE_SIZE / bytes;
-    cache->name = name;
-    cache->index = cache - caches;
+#ifdef DEBUG
+    panic("slab: free of %p, which is no object (by %p)", object, caller);
+#else
+    (void)caller;
+    log_err("slab: free of %p, which is no object; ignored", object);
+#endif
 }
 
-struct slab_cache *slab_cache_create(const char *name, size_t bytes, size_t align)
+// ---- Caches ----------------------------------------------------------------------------------
+
+// -ENOSPC: there are too many.
+static int register_cache(struct slab_cache *cache)
 {
-    align = MAX(align, OBJECT_MIN);
-    if (!IS_POWER_OF_2(align) || align > KMALLOC_SLAB_MAX || bytes > KMALLOC_SLAB_MAX)
-        return NULL;
-    struct slab_cache *cache = NULL;
-    spin_lock(&create_lock);
-    unsigned index = atomic_load_explicit(&cache_count, memory_order_relaxed);
-    if (index < CACHES_MAX) {
-        cache = &caches[index];
-        cache_setup(cache, name, ALIGN_UP(MAX(bytes, OBJECT_MIN), align));
-        // Pairs with the acquire in slab_get_stats: who sees the count sees the cache set up.
-        atomic_store_explicit(&cache_count, index + 1, memory_order_release);
+    int err = -ENOSPC;
+    irq_flags_t flags = spin_lock_irqsave(&caches_lock);
+    for (unsigned i = CACHE_FIRST; i < CACHES_MAX && err; i++) {
+        if (slab_hot.caches[i])
+            continue;
+        slab_hot.caches[i] = cache;
+        cache->index = i;
+        caches_end = MAX(caches_end, i + 1);
+        err = 0;
     }
-    spin_unlock(&create_lock);
+    spin_unlock_irqrestore(&caches_lock, flags);
+    return err;
+}
+
+static void set_registered(const struct slab_cache *cache, struct slab_cache *to)
+{
+    irq_flags_t flags = spin_lock_irqsave(&caches_lock);
+    slab_hot.caches[cache->index] = to;
+    spin_unlock_irqrestore(&caches_lock, flags);
+}
+
+// Where what is kept with an object lies, behind it: the chain, so that what a constructor made
+// stays whole, and what debug builds know.
+static void set_layout(struct slab_cache *cache, size_t bytes, size_t align)
+{
+    bool link_behind = cache->construct && !SLAB_DEBUG;
+    cache->object_bytes = ALIGN_UP(MAX(bytes, OBJECT_MIN), OBJECT_MIN);
+    size_t behind = SLAB_TRACK_BYTES + (link_behind ? sizeof(uint64_t) : 0);
+    cache->link_offset = behind ? cache->object_bytes + SLAB_TRACK_LINK : 0;
+    cache->stride = ALIGN_UP(cache->object_bytes + behind, MAX(align, OBJECT_MIN));
+}
+
+// The bound on free slabs is the reference's, but large slabs are worth more than the time to make
+// them anew.
+static void set_shape(struct slab_cache *cache)
+{
+    cache->order = slab_order(cache->stride, MAX(percpu_cpus(), 1u));
+    cache->least_order = page_order_for(cache->stride);
+    cache->objects[0] = (PAGE_SIZE << cache->least_order) / cache->stride;
+    cache->objects[1] = (PAGE_SIZE << cache->order) / cache->stride;
+    slab_reciprocal(cache->stride, &cache->inverse, &cache->rotate);
+    size_t by_bytes = MAX(FREE_SLABS_BYTES / (PAGE_SIZE << cache->order), 1u);
+    cache->free_slabs = MIN(slab_min_partial(cache->stride), by_bytes);
+    cache->limit = slab_array_limit(cache->object_bytes);
+    cache->batch = cache->limit / 2;
+}
+
+static void cache_setup(struct slab_cache *cache, const char *name, size_t bytes, size_t align,
+                        unsigned gfp, void (*construct)(void *object))
+{
+    *cache = (struct slab_cache){
+        .arrays = &slab_no_array,
+        .name = name,
+        .gfp = gfp & (GFP_DMA32 | ~GFP_FLAGS),
+        .construct = construct,
+    };
+    spin_init(&cache->lock);
+    for (unsigned list = 0; list < SLAB_LISTS; list++)
+        list_init(&cache->lists[list]);
+    set_layout(cache, bytes, align);
+    set_shape(cache);
+}
+
+struct slab_cache *slab_cache_make(const char *name, size_t bytes, size_t align, unsigned gfp,
+                                   void (*construct)(void *object))
+{
+    struct slab_cache *cache = slab_alloc(&cache_cache, gfp & GFP_FLAGS & ~GFP_DMA32);
+    if (!cache)
+        return NULL;
+    cache_setup(cache, name, bytes, align, gfp, construct);
+    if (register_cache(cache)) {
+        slab_free(&cache_cache, cache);
+        return NULL;
+    }
+    attach_arrays(cache, gfp);
     return cache;
 }
 
-// ---- kmalloc ---------------------------------------------------------------------------------
-
-static void *kmalloc_large(size_t bytes, unsigned gfp)
+struct slab_cache *slab_cache_create(const char *name, size_t bytes, size_t align, unsigned gfp,
+                                     void (*construct)(void *object))
 {
-    if (bytes > KMALLOC_MAX)
+    if (align > PAGE_SIZE || (align && !IS_POWER_OF_2(align)) || bytes > KMALLOC_SLAB_MAX)
         return NULL;
-    void *memory = buddy_alloc(buddy_order_for(bytes), gfp);
-    if (memory)
-        page_of(memory)->kind = PAGE_LARGE;
-    return memory;
+    return slab_cache_make(name, bytes, align, gfp, construct);
 }
 
-void *kmalloc(size_t bytes, unsigned gfp)
+// All that any CPU and any list holds; the cache is nobody's any more.
+static size_t empty_cache(struct slab_cache *cache, struct list *doomed)
 {
-    // Slabs hold objects of all callers, so what must lie below 4 GiB gets a page of its own.
-    if (unlikely(bytes > KMALLOC_SLAB_MAX || gfp & GFP_DMA32))
-        return kmalloc_large(bytes, gfp);
-    unsigned class = bytes <= OBJECT_MIN ? 0 : 61 - __builtin_clzll(bytes - 1);
-    return slab_alloc(&caches[class], gfp);
+    irq_flags_t flags = spin_lock_irqsave(&cache->lock);
+    for (unsigned cpu = 0; cache->arrays != &slab_no_array && cpu < percpu_cpus(); cpu++)
+        flush(cache, per_cpu_of(cache->arrays, cpu), cache->limit, doomed);
+    while (!list_empty(&cache->lists[SLABS_FREE]))
+        doom_slab(cache, list_first(&cache->lists[SLABS_FREE], struct page, link), doomed);
+    size_t out = cache->objects_out;
+    spin_unlock_irqrestore(&cache->lock, flags);
+    return out;
 }
 
-void *kcalloc(size_t count, size_t bytes, unsigned gfp)
+int slab_cache_unmake(struct slab_cache *cache)
 {
-    size_t sum;
-    if (__builtin_mul_overflow(count, bytes, &sum))
-        return NULL;
-    return kmalloc(sum, gfp | GFP_ZERO);
+    struct list doomed = LIST_INIT(doomed);
+    set_registered(cache, NULL); // the shrinker passes it by
+    size_t out = empty_cache(cache, &doomed);
+    release_all(cache->gfp, &doomed);
+    if (out) {
+        set_registered(cache, cache);
+        log_err("slab: %s: %zu objects are in use, the cache stays", cache->name, out);
+        return -EBUSY;
+    }
+    if (cache->arrays != &slab_no_array)
+        percpu_free(cache->arrays);
+    slab_free(&cache_cache, cache);
+    return 0;
 }
 
-// The block must become the buddy allocator's again before it is freed there.
-static void kfree_large(struct page *page)
+int slab_cache_destroy(struct slab_cache *cache)
 {
-    page->kind = PAGE_USED;
-    buddy_free(page_va(page), page->order);
+    kasan_drain();
+    return slab_cache_unmake(cache);
 }
 
-void kfree(const void *object)
+// ---- Giving back -----------------------------------------------------------------------------
+
+// Takes what this CPU's array and the free list hold off one cache. Returns pages; `more`: there is
+// more to come.
+static size_t drain_cache(unsigned index, bool *more)
 {
-    if (!object)
-        return;
-    struct page *page = page_valid(object) ? page_of(object) : NULL;
-    if (unlikely(!page))
-        bad_free(object);
-    else if (likely(page->kind == PAGE_SLAB))
-        free_in(&caches[page->cache], page, (void *)object);
-    else if (page->kind == PAGE_LARGE && object == page_va(page))
-        kfree_large(page);
-    else
-        bad_free(object);
+    struct list doomed = LIST_INIT(doomed);
+    unsigned gfp = 0;
+    irq_flags_t flags = spin_lock_irqsave(&caches_lock);
+    struct slab_cache *cache = slab_hot.caches[index];
+    *more = false;
+    if (cache) {
+        gfp = cache->gfp;
+        spin_lock_raw(&cache->lock);
+        if (cache->arrays != &slab_no_array)
+            flush(cache, this_cpu_of(cache->arrays), cache->limit, &doomed);
+        struct list *free = &cache->lists[SLABS_FREE];
+        for (unsigned i = 0; i < DRAIN_SLABS && !list_empty(free); i++)
+            doom_slab(cache, list_first(free, struct page, link), &doomed);
+        *more = !list_empty(free);
+        spin_unlock_raw(&cache->lock);
+    }
+    spin_unlock_irqrestore(&caches_lock, flags);
+    return release_all(gfp, &doomed);
 }
 
-size_t ksize(const void *object)
+// Until so many pages are given back. One cache at a time and so many of its slabs, since
+// interrupts are off in between.
+static size_t drain(size_t pages)
 {
-    if (!object || !page_valid(object))
-        return 0;
-    const struct page *page = page_of(object);
-    if (page->kind == PAGE_SLAB)
-        return caches[page->cache].object_bytes;
-    return page->kind == PAGE_LARGE ? PAGE_SIZE << page->order : 0;
+    size_t freed = 0;
+    bool more;
+    for (unsigned index = CACHE_FIRST; index < caches_end && freed < pages; index += !more)
+        freed += drain_cache(index, &more);
+    return freed;
 }
 
-// An object stays where it is while the new size fills at least a quarter of it.
-static bool fits_well(size_t have, size_t bytes)
+void slab_drain(void)
 {
-    return bytes <= have && (bytes >= have / 4 || have <= 64);
+    kasan_drain();
+    drain(SIZE_MAX);
 }
 
-void *krealloc(void *object, size_t bytes, unsigned gfp)
+// The shrinker counts in pages.
+static size_t idle_pages(struct slab_cache *cache)
 {
-    if (!object)
-        return kmalloc(bytes, gfp);
-    size_t have = ksize(object);
-    if (fits_well(have, bytes))
-        return object;
-    void *moved = kmalloc(bytes, gfp & ~GFP_ZERO);
-    if (!moved)
-        return bytes <= have ? object : NULL;
-    memcpy(moved, object, MIN(have, bytes));
-    if (gfp & GFP_ZERO && bytes > have)
-        memset((char *)moved + have, 0, bytes - have);
-    kfree(object);
-    return moved;
+    spin_lock_raw(&cache->lock);
+    size_t bytes = cache->slabs[SLABS_FREE] * (PAGE_SIZE << cache->order);
+    if (cache->arrays != &slab_no_array) {
+        const struct slab_array *array = this_cpu_of(cache->arrays);
+        bytes += (array->top - array->objects) * cache->stride;
+    }
+    spin_unlock_raw(&cache->lock);
+    return bytes >> PAGE_SHIFT;
+}
+
+static size_t shrink_count(struct shrinker *shrinker)
+{
+    size_t pages = 0;
+    (void)shrinker;
+    for (unsigned index = CACHE_FIRST; index < caches_end; index++) {
+        irq_flags_t flags = spin_lock_irqsave(&caches_lock);
+        if (slab_hot.caches[index])
+            pages += idle_pages(slab_hot.caches[index]);
+        spin_unlock_irqrestore(&caches_lock, flags);
+    }
+    return pages;
+}
+
+// Nothing freed although something was counted: objects of this CPU's arrays, of slabs that are
+// still in use.
+static size_t shrink_scan(struct shrinker *shrinker, size_t count)
+{
+    (void)shrinker;
+    size_t freed = drain(count);
+    return freed ? freed : SHRINK_STOP;
+}
+
+// ---- Statistics and start ----------------------------------------------------------------------
+
+static void fill_stats(struct slab_cache *cache, struct slab_stats *stats)
+{
+    spin_lock_raw(&cache->lock);
+    size_t used = objects_used(cache); // brings the peak up to date
+    *stats = (struct slab_stats){
+        .name = cache->name,
+        .account = gfp_account(cache->gfp),
+        .slab_order = cache->order,
+        .object_bytes = cache->object_bytes,
+        .objects_used = used,
+        .objects_cached = objects_cached(cache),
+        .objects_total = cache->objects_total,
+        .objects_peak = cache->objects_peak,
+        .pages = cache->pages,
+        .slabs_partial = cache->slabs[SLABS_PARTIAL],
+        .slabs_full = cache->slabs[SLABS_FULL],
+        .slabs_free = cache->slabs[SLABS_FREE],
+    };
+    spin_unlock_raw(&cache->lock);
 }
 
 bool slab_get_stats(unsigned index, struct slab_stats *stats)
 {
-    if (index >= atomic_load_explicit(&cache_count, memory_order_acquire))
-        return false;
-    struct slab_cache *cache = &caches[index];
-    irq_flags_t flags = spin_lock_irqsave(&cache->lock);
-    *stats = (struct slab_stats){
-        .name = cache->name,
-        .object_bytes = cache->object_bytes,
-        .objects_used = cache->objects_used,
-        .objects_total = cache->slabs * cache->objects_per_slab,
-        .pages = cache->slabs,
-    };
-    spin_unlock_irqrestore(&cache->lock, flags);
-    return true;
+    *stats = (struct slab_stats){0};
+    irq_flags_t flags = spin_lock_irqsave(&caches_lock);
+    bool exists = index < caches_end - CACHE_FIRST;
+    struct slab_cache *cache = exists ? slab_hot.caches[CACHE_FIRST + index] : NULL;
+    if (cache)
+        fill_stats(cache, stats);
+    spin_unlock_irqrestore(&caches_lock, flags);
+    return exists;
 }
 
 int slab_init(void)
 {
-    for (unsigned i = 0; i < KMALLOC_CLASSES; i++)
-        cache_setup(&caches[i], kmalloc_names[i], OBJECT_MIN << i);
-    atomic_store_explicit(&cache_count, KMALLOC_CLASSES, memory_order_relaxed);
+    static struct shrinker shrinker = {.name = "slab", .count = shrink_count, .scan = shrink_scan};
+    slab_hot.ram_base = page_span.start;
+    slab_hot.ram_bytes = page_span.bytes;
+    slab_hot.pages = page_of((void *)page_span.start);
+    cache_setup(&cache_cache, "slab-cache", sizeof(struct slab_cache), CACHE_LINE, 0, NULL);
+    register_cache(&cache_cache);
+    kmalloc_init();
+    shrinker_register(&shrinker);
     return 0;
 }

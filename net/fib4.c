@@ -9,6 +9,9 @@
 
 #include "mm/slab.h"
 #include "net/fib4_chunk.h"
+#include "net/route_memory.h"
+
+MEM_ACCOUNT(routes, "routes");
 
 // A dense chunk whose /16 or /24 is left with so few routes becomes sparse again (which holds at
 // least 7 routes, so that a flapping one does not change the form each time).
@@ -255,7 +258,7 @@ static int ensure_directory(struct fib4 *fib, uint32_t prefix, unsigned len, str
     if (place->bucket)
         return 0;
     struct fib4_writer *w = fib->writer;
-    w->longer[prefix >> 24] = kcalloc(256, sizeof(void *), GFP_KERNEL);
+    w->longer[prefix >> 24] = kcalloc(256, sizeof(void *), GFP_ROUTES);
     if (!w->longer[prefix >> 24])
         return -ENOMEM;
     w->store_bytes += DIRECTORY_BYTES;
@@ -387,13 +390,13 @@ void fib4_memory(const struct fib4 *fib, size_t *lookup_bytes, size_t *store_byt
 
 int fib4_init(struct fib4 *fib)
 {
-    struct fib4_writer *w = kcalloc(1, sizeof(*w), GFP_KERNEL);
+    struct fib4_writer *w = kcalloc(1, sizeof(*w), GFP_ROUTES);
     if (!w)
         return -ENOMEM;
-    w->medium = kcalloc(256, sizeof(void *), GFP_KERNEL);
-    w->longer = kcalloc(256, sizeof(void *), GFP_KERNEL);
+    w->medium = kcalloc(256, sizeof(void *), GFP_ROUTES);
+    w->longer = kcalloc(256, sizeof(void *), GFP_ROUTES);
     w->store_bytes = ksize(w) + 2 * DIRECTORY_BYTES;
-    fib->root = kcalloc(65536, sizeof(uint32_t), GFP_KERNEL);
+    fib->root = kcalloc(65536, sizeof(uint32_t), GFP_ROUTES);
     if (!w->medium || !w->longer || !fib->root || fib4_pool_init(&w->pool))
         goto free_all;
     fib->segments = w->pool.segments;

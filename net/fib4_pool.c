@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "mm/slab.h"
+#include "net/route_memory.h"
 
 #define SEGMENT_MIN_BYTES KIB(4)
 
@@ -104,7 +105,7 @@ static char *segment_memory(struct fib4_pool *pool, enum fib4_kind kind, size_t 
 {
     for (unsigned order = pool->order[kind] + 1u; order-- > 0;) {
         *bytes = SEGMENT_MIN_BYTES << order;
-        char *memory = kmalloc(*bytes, GFP_KERNEL);
+        char *memory = kmalloc(*bytes, GFP_ROUTES);
         if (memory)
             return memory;
     }
@@ -206,8 +207,8 @@ void fib4_pool_retire(struct fib4_pool *pool, uint32_t ref)
 int fib4_pool_init(struct fib4_pool *pool)
 {
     *pool = (struct fib4_pool){.bytes = FIB4_SEGMENTS * sizeof(void *)};
-    pool->segments = kcalloc(FIB4_SEGMENTS, sizeof(void *), GFP_KERNEL);
-    pool->grace = kcalloc(1, sizeof(*pool->grace), GFP_KERNEL);
+    pool->segments = kcalloc(FIB4_SEGMENTS, sizeof(void *), GFP_ROUTES);
+    pool->grace = kcalloc(1, sizeof(*pool->grace), GFP_ROUTES);
     if (pool->segments && pool->grace)
         return 0;
     kfree(pool->grace);

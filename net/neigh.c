@@ -6,8 +6,8 @@
 // Limits: a port keeps at most NEIGH_MAX_PER_PORT answered dynamic entries and UNRESOLVED_MAX
 // others. Asking for yet another address forgets the oldest unresolved one, never one that has
 // answered, so a scan of a subnet leaves working neighbours alone. Gateways and static entries
-// are outside of the limits. All queues together hold a share of the packet pool, so that a scan
-// cannot park what the ports need.
+// are outside of the limits. The queues of a port's neighbours together hold no more packets than
+// the pool has for that (port_waiting_max), so a scan parks nothing that others need.
 
 #include "net/neigh_table.h"
 
@@ -15,6 +15,7 @@
 
 #include "core/sync/spinlock.h"
 #include "core/time/clock.h"
+#include "mm/account.h"
 #include "mm/slab.h"
 #include "net/arp.h"
 #include "net/egress.h"
@@ -30,16 +31,16 @@
 #define REACHABLE_TIME (60 * NSEC_PER_SEC)
 #define STALE_TIME (600 * NSEC_PER_SEC) // unused for this long: forgotten
 #define FAILED_TIME (3 * NSEC_PER_SEC)
-// Packets that wait in all queues: at most this many, and this part of the pool.
-#define QUEUED_TOTAL_MAX 512
-#define QUEUED_POOL_PART 8
 // Requests for new addresses, so that a scan through us does not become a broadcast storm.
 #define GLEAN_RATE 500
 #define GLEAN_BURST 300
 
+static MEM_ACCOUNT(neighbours, "neighbours");
+
 struct neigh_port {
     struct list unresolved, confirmed; // oldest first; dynamic entries that are no gateways
     unsigned unresolved_count, confirmed_count;
+    unsigned queued; // packets that wait for all its neighbours
     struct token_bucket glean;
 };
 
@@ -54,7 +55,6 @@ struct neigh *neigh_hash[NEIGH_BUCKETS];
 static struct spinlock lock = SPINLOCK_INIT; // protects the table and all entries in it
 static struct neigh_port port_state[PORT_MAX];
 static struct list statics = LIST_INIT(statics); // net_config_lock
-static size_t queued_total, queued_total_max;    // of all entries
 
 static const char *const state_names[] = {
     [NEIGH_INCOMPLETE] = "incomplete", [NEIGH_REACHABLE] = "reachable", [NEIGH_STALE] = "stale",
@@ -74,9 +74,6 @@ void neigh_init(void)
         list_init(&port_state[i].unresolved);
         list_init(&port_state[i].confirmed);
     }
-    struct packet_pool_stats pool;
-    packet_pool_get_stats(&pool);
-    queued_total_max = MIN(pool.total / QUEUED_POOL_PART, QUEUED_TOTAL_MAX);
 }
 
 // ---- entries (lock held below, unless stated) ------------------------------------------------
@@ -131,7 +128,8 @@ static void publish(struct neigh *n, struct adjacency *adj)
 
 static struct adjacency *rewrite_make(struct neigh *n, const uint8_t *mac)
 {
-    struct adjacency *adj = kmalloc(sizeof(*adj), GFP_ATOMIC | GFP_ZERO);
+    const unsigned gfp = GFP_ATOMIC | GFP_ZERO | GFP_ACCOUNT(neighbours);
+    struct adjacency *adj = kmalloc(sizeof(*adj), gfp);
     if (!adj)
         return NULL;
     uint8_t header[12];
@@ -146,9 +144,11 @@ static struct adjacency *rewrite_make(struct neigh *n, const uint8_t *mac)
     return adj;
 }
 
-static struct neigh *entry_create(struct port *port, uint32_t addr)
+// gfp: GFP_NOWAIT when it is for a packet, which foreign hosts can send many of; GFP_ATOMIC when
+// the operator wants it.
+static struct neigh *entry_create(struct port *port, uint32_t addr, unsigned gfp)
 {
-    struct neigh *n = kmalloc(sizeof(*n), GFP_ATOMIC | GFP_ZERO);
+    struct neigh *n = kmalloc(sizeof(*n), gfp | GFP_ZERO | GFP_ACCOUNT(neighbours));
     if (!n)
         return NULL;
     n->addr = addr;
@@ -171,7 +171,7 @@ static struct packet *queue_take(struct neigh *n)
 {
     struct packet *queue = n->queue;
     n->queue = NULL;
-    queued_total -= n->queued;
+    port_state[n->port->number].queued -= n->queued;
     n->queued = 0;
     return queue;
 }
@@ -229,7 +229,7 @@ struct neigh *neigh_find_or_create(struct port *port, uint32_t addr)
     struct neigh *n = neigh_find(addr);
     if (!n && token_bucket_take(&state->glean, GLEAN_RATE, GLEAN_BURST, clock_monotonic_ns())) {
         make_room_unresolved(state);
-        n = entry_create(port, addr);
+        n = entry_create(port, addr, GFP_NOWAIT);
         if (n)
             list_enter(n);
     }
@@ -264,7 +264,7 @@ static void queue_drop_oldest(struct neigh *n)
     struct packet *oldest = n->queue;
     n->queue = oldest->next;
     n->queued--;
-    queued_total--;
+    port_state[n->port->number].queued--;
     port_drop(port_get(oldest->port), DROP_NEIGHBOUR, oldest);
 }
 
@@ -272,7 +272,8 @@ static void queue_drop_oldest(struct neigh *n)
 // one that waits for another neighbour.
 static void queue_add(struct neigh *n, struct packet *p)
 {
-    bool no_room = queued_total >= queued_total_max;
+    struct neigh_port *state = &port_state[n->port->number];
+    bool no_room = state->queued >= port_waiting_max(n->port);
     if (no_room && !n->queue) {
         port_drop(port_get(p->port), DROP_NEIGHBOUR, p);
         return;
@@ -285,7 +286,7 @@ static void queue_add(struct neigh *n, struct packet *p)
     p->next = NULL;
     *link = p;
     n->queued++;
-    queued_total++;
+    state->queued++;
 }
 
 void neigh_enqueue(struct neigh *n, struct packet *p)
@@ -434,7 +435,7 @@ static struct neigh *create_heard(struct port *port, uint32_t addr)
     struct neigh_port *state = &port_state[port->number];
     if (state->confirmed_count >= NEIGH_MAX_PER_PORT)
         return NULL;
-    struct neigh *n = entry_create(port, addr);
+    struct neigh *n = entry_create(port, addr, GFP_NOWAIT);
     if (n)
         list_enter(n);
     return n;
@@ -466,7 +467,7 @@ int neigh_gateway_attach(struct nexthop *nexthop)
     spin_lock_bh(&lock);
     struct neigh *n = neigh_find(nexthop->gateway);
     if (!n)
-        n = entry_create(nexthop->port, nexthop->gateway);
+        n = entry_create(nexthop->port, nexthop->gateway, GFP_ATOMIC);
     if (n) {
         list_leave(n);
         n->nexthop = nexthop;
@@ -517,7 +518,7 @@ static int static_apply(const struct neigh_static *s)
     spin_lock_bh(&lock);
     struct neigh *n = neigh_find(s->addr), *fresh = NULL;
     if (!n)
-        n = fresh = entry_create(port, s->addr);
+        n = fresh = entry_create(port, s->addr, GFP_ATOMIC);
     if (n)
         adj = make_static(n, s->mac);
     if (adj)
@@ -557,7 +558,7 @@ int neigh_static_add(uint32_t addr, const uint8_t mac[6])
         return -EINVAL;
     struct neigh_static *s = static_find(addr), *fresh = NULL;
     if (!s) {
-        s = fresh = kmalloc(sizeof(*s), GFP_KERNEL);
+        s = fresh = kmalloc(sizeof(*s), GFP_KERNEL | GFP_ACCOUNT(neighbours));
         if (!s)
             return -ENOMEM;
         s->addr = addr;

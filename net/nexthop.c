@@ -13,6 +13,7 @@
 #include "net/fib4.h"
 #include "net/interface.h"
 #include "net/neigh_table.h"
+#include "net/route_memory.h"
 
 #define TABLE_START 64
 #define HASH_BUCKETS 256
@@ -53,8 +54,8 @@ static int grow(void)
     uint32_t size = table_size ? MIN(table_size * 2, FIB4_NEXTHOP_MAX + 1u) : TABLE_START;
     if (size == table_size)
         return -ENOSPC;
-    struct adjacency **table = kmalloc(size * sizeof(struct adjacency *), GFP_KERNEL);
-    struct nexthop **objects = kcalloc(size, sizeof(struct nexthop *), GFP_KERNEL);
+    struct adjacency **table = kmalloc(size * sizeof(struct adjacency *), GFP_ROUTES);
+    struct nexthop **objects = kcalloc(size, sizeof(struct nexthop *), GFP_ROUTES);
     if (!table || !objects) {
         kfree(table);
         kfree(objects);
@@ -99,7 +100,7 @@ void nexthop_unpublish(struct nexthop *nexthop) { nexthop_publish(nexthop, &no_r
 static int nexthop_create(enum adjacency_kind kind, struct port *port, uint32_t gateway,
                           struct nexthop **out)
 {
-    struct nexthop *nexthop = kmalloc(sizeof(*nexthop), GFP_KERNEL | GFP_ZERO);
+    struct nexthop *nexthop = kmalloc(sizeof(*nexthop), GFP_ROUTES | GFP_ZERO);
     if (!nexthop)
         return -ENOMEM;
     int err = index_alloc(&nexthop->index);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Packet pools: a stack of pointers per CPU over packets that live in large blocks. The packet
-// freed last is handed out first, while its lines are still in the cache.
+// freed last is handed out first, while its lines are still in the cache. How many packets there
+// are is worked out in net/net.c; the blocks are never given back.
 //
 // All packets belong to the boot CPU's pool as long as one CPU forwards. packet->pool is set so
 // that a CPU which frees a foreign packet can send it home.
@@ -10,17 +11,19 @@
 
 #include <string.h>
 
-#include "mm/buddy.h"
+#include "mm/account.h"
+#include "mm/fault_inject.h"
 #include "mm/linear.h"
+#include "mm/page_alloc.h"
 #include "mm/slab.h"
 
-#define BLOCK_ORDER_MAX 7 // 512 KiB: 248 packets
-#define BLOCK_ORDER_MIN 3 // 32 KiB: 15 packets, when memory is in pieces
-#define POOL_MIN 64
+#define BLOCK_BYTES_MIN KIB(32) // 15 packets; smaller pieces of memory stay to others
+
+static MEM_ACCOUNT(packets, "packets");
 
 struct packet_pool {
     struct packet **stack;
-    size_t available, total;
+    size_t available, least, total;
     uint64_t exhausted;
 };
 static DEFINE_PERCPU(struct packet_pool, packet_pool);
@@ -41,14 +44,16 @@ static void pool_add(struct packet_pool *pool, struct packet_slot *slot)
     pool->stack[pool->total++] = p;
 }
 
-// Adds a block's worth of packets, at most `want`; false when no block can be had.
-static bool pool_grow(struct packet_pool *pool, size_t want)
+// Adds one block's worth of packets, at most `want`: the largest block that `want` fills, so that
+// little is left idle behind the last packet. False when no block can be had.
+static bool pool_grow(struct packet_pool *pool, size_t want, paddr_t reach)
 {
-    for (unsigned order = BLOCK_ORDER_MAX + 1; order-- > BLOCK_ORDER_MIN;) {
+    const unsigned least = page_order_for(BLOCK_BYTES_MIN);
+    for (unsigned order = PAGE_MAX_ORDER + 1; order-- > least;) {
         size_t room = (PAGE_SIZE << order) / sizeof(struct packet_slot);
-        if (order > BLOCK_ORDER_MIN && room / 2 >= want)
-            continue; // a smaller block does
-        struct packet_slot *slots = buddy_alloc(order, GFP_KERNEL);
+        if (order > least && room > want)
+            continue;
+        struct packet_slot *slots = dma_page_alloc(order, GFP_KERNEL | GFP_ACCOUNT(packets), reach);
         if (!slots)
             continue;
         for (size_t i = 0; i < MIN(room, want); i++)
@@ -58,26 +63,36 @@ static bool pool_grow(struct packet_pool *pool, size_t want)
     return false;
 }
 
-int packet_pool_init(size_t packets)
+int packet_pool_init(size_t packets, paddr_t reach)
 {
     struct packet_pool *pool = this_cpu_ptr(packet_pool);
-    pool->stack = kmalloc(packets * sizeof(*pool->stack), GFP_KERNEL);
+    kfree(pool->stack);
+    *pool = (struct packet_pool){0};
+    pool->stack = kmalloc(packets * sizeof(*pool->stack), GFP_KERNEL | GFP_ACCOUNT(packets));
     if (!pool->stack)
         return -ENOMEM;
-    while (pool->total < packets && pool_grow(pool, packets - pool->total))
+    while (pool->total < packets && pool_grow(pool, packets - pool->total, reach))
         ;
-    pool->available = pool->total;
-    return pool->total >= POOL_MIN ? 0 : -ENOMEM;
+    pool->available = pool->least = pool->total;
+    if (pool->total)
+        return 0;
+    kfree(pool->stack);
+    pool->stack = NULL;
+    return -ENOMEM;
 }
 
 unsigned packet_alloc_bulk(struct packet **out, unsigned count)
 {
+    if (FAULT_INJECT())
+        return 0;
     struct packet_pool *pool = this_cpu_ptr(packet_pool);
     if (unlikely(count > pool->available)) {
         count = (unsigned)pool->available;
         pool->exhausted++;
     }
     pool->available -= count;
+    if (unlikely(pool->available < pool->least))
+        pool->least = pool->available;
     memcpy(out, &pool->stack[pool->available], count * sizeof(*out));
     return count;
 }
@@ -92,5 +107,5 @@ void packet_free_bulk(struct packet **packets, unsigned count)
 void packet_pool_get_stats(struct packet_pool_stats *stats)
 {
     const struct packet_pool *pool = this_cpu_ptr(packet_pool);
-    *stats = (struct packet_pool_stats){pool->total, pool->available, pool->exhausted};
+    *stats = (struct packet_pool_stats){pool->total, pool->available, pool->least, pool->exhausted};
 }

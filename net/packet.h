@@ -65,13 +65,14 @@ static inline bool packet_csum_inside(const struct packet *p)
            p->csum_start + (size_t)p->csum_offset + sizeof(uint16_t) <= p->len;
 }
 
-// Makes the pools: `packets` in total over the CPUs, or as many as memory gives (at least 64 a
-// CPU, else -ENOMEM). Thread context, once per call of net_init.
-int packet_pool_init(size_t packets);
+// Makes the pools: `packets` in total over the CPUs, or as many as memory gives, all of it at or
+// below the physical address `reach`. -ENOMEM: there is none at all. Thread context, once (a
+// second call forgets the packets of the first).
+int packet_pool_init(size_t packets, paddr_t reach);
 
 // Up to `count` packets of this CPU's pool into `out`; returns how many.
 unsigned packet_alloc_bulk(struct packet **out, unsigned count);
-static inline struct packet *packet_alloc(void)
+static __always_inline struct packet *packet_alloc(void)
 {
     struct packet *p;
     return packet_alloc_bulk(&p, 1) ? p : NULL;
@@ -81,6 +82,7 @@ static inline void packet_free(struct packet *p) { packet_free_bulk(&p, 1); }
 
 struct packet_pool_stats {
     size_t total, available;
+    size_t least;       // the fewest that were ever available
     uint64_t exhausted; // allocations that got fewer than they asked for
 };
 void packet_pool_get_stats(struct packet_pool_stats *stats);

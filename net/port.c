@@ -43,6 +43,7 @@ int port_register(struct port *port)
     egress->tail = egress->packets;
     port->egress = egress;
     port->number = (uint16_t)port_table_used;
+    port->ring = port->ring_max;
     port->mac_word = PORT_NO_IP4;
     if (!port->mtu)
         port->mtu = 1500;
@@ -83,6 +84,8 @@ static void note_partial(void)
 
 static int start_device(struct port *port)
 {
+    if (!port->ring)
+        return -EIO; // it was said why
     bool wanted = port->reset_wanted;
     port->reset_wanted = false; // from its first buffer on the device may ask anew
     int err = port->ops->start(port);

@@ -95,12 +95,19 @@ struct port {
     uint16_t number;   // index; set by port_register
     uint16_t mtu;      // network-layer bytes, 1500 by default; then interface_port_changed
     uint16_t queues;   // queue pairs in use
-    uint32_t features; // enum port_features
+    uint16_t ring_max; // packets that a ring of the device holds at most; power of two
+    const struct dma_device *dma; // the device: what memory it reaches
+    uint32_t features;            // enum port_features
     bool started;
     _Atomic bool link_up;
     char name[PORT_NAME_MAX];      // ethN; set by port_register
     const char *model;             // e.g. "virtio-net"
     struct port_counters counters; // of the CPU that polls; read by anyone
+
+    // Set by the network layer before the first start: the most packets that the driver may have
+    // in a receive or transmit ring, a power of two. The pool is made for that (net/net.c), so a
+    // port that holds as much as it may takes nothing from another. 0: not to be started.
+    uint16_t ring;
 
     // The network layer's own; zero before port_register, no business of drivers.
     uint64_t mac_word;          // MAC in the upper 48 bits; PORT_NO_IP4: nothing matches
@@ -115,7 +122,10 @@ struct port {
     struct egress *egress;   // frames on their way out (net/egress.h)
 } __cacheline_aligned;
 
-// From a driver's probe, thread context. Gives number and name. -ENOSPC.
+// How many packets may wait for neighbours on the port's link.
+static inline unsigned port_waiting_max(const struct port *port) { return port->ring / 2; }
+
+// From a driver's probe, thread context. Gives number and name. -ENOSPC, -ENOMEM.
 int port_register(struct port *port);
 unsigned port_count(void);
 struct port *port_get(unsigned number);      // NULL past the last

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "mm/slab.h"
+#include "net/route_memory.h"
 
 #define BUCKET_MIN_BYTES 32u
 
@@ -68,7 +69,7 @@ const struct rib4_route *rib4_cover(const struct rib4_bucket *bucket, uint32_t p
 // Moves the routes to a block of `bytes`; false if there is none.
 static bool resize(struct rib4_bucket **bucket, size_t bytes, size_t *total)
 {
-    struct rib4_bucket *old = *bucket, *new = kmalloc(bytes, GFP_KERNEL);
+    struct rib4_bucket *old = *bucket, *new = kmalloc(bytes, GFP_ROUTES);
     if (!new)
         return false;
     new->count = rib4_count(old);

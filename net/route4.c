@@ -15,6 +15,7 @@
 #include "net/ip4.h"
 #include "net/nexthop.h"
 #include "net/route4_system.h"
+#include "net/route_memory.h"
 
 struct held {
     struct rb_node node;
@@ -83,7 +84,7 @@ static struct held *held_alloc(uint32_t prefix, unsigned len, enum route_kind ki
     if (held)
         spare = held->next;
     else
-        held = kmalloc(sizeof(*held), GFP_KERNEL);
+        held = kmalloc(sizeof(*held), GFP_ROUTES);
     if (held)
         *held = (struct held){
             .prefix = prefix, .gateway = gateway, .len = (uint8_t)len, .kind = (uint8_t)kind};
@@ -337,7 +338,7 @@ static int reserve_one(void *ctx, uint32_t prefix, unsigned len, uint32_t index)
     if (nexthop->kind != ADJ_REWRITE || nexthop->port != affected->port ||
         !ip4_in_subnet(nexthop->gateway, affected->address->addr, affected->address->len))
         return 0;
-    struct held *held = kmalloc(sizeof(*held), GFP_KERNEL);
+    struct held *held = kmalloc(sizeof(*held), GFP_ROUTES);
     if (!held)
         return affected->err = -ENOMEM;
     held->next = spare;

@@ -83,7 +83,15 @@ int platform_init(void);
 // contents of a table that is not linked yet before the link.
 void platform_pagetable_publish(uintptr_t va, uint64_t len);
 // After valid entries changed: invalidates [va, va+len) on all CPUs, what the walker has cached of
-// the tables above included, and waits for it.
+// the tables above included, and waits for it. Above so many pages, the machine's choice, all of
+// the TLB goes.
+//
+// Until it returns neither these addresses nor the memory behind them may be used again. That
+// matters most where TLBs are filled by software (both Loongson): no instruction reaches another
+// CPU's, and an entry, which holds two pages, valid or not, stays until that CPU drops it. There
+// all CPUs are interrupted, once more than one runs, and waited for. Hence: interrupts on, and no
+// spinlock held that anybody waits for with interrupts off; but a block that is split, on machines
+// that have blocks.
 void platform_tlb_invalidate(uintptr_t va, uint64_t len);
 uint64_t *platform_pagetable_root(void);
 

@@ -9,6 +9,7 @@
 #include "apps/common/command.h"
 #include "apps/common/config.h"
 #include "apps/common/errors.h"
+#include "apps/common/memory.h"
 #include "core/lib/fmt.h"
 #include "core/time/clock.h"
 #include "mm/slab.h"
@@ -208,7 +209,7 @@ static int snapshot_take(struct snapshot *snapshot, struct command_out *out, voi
 {
     for (size_t room = 64;; room = snapshot->count + snapshot->count / 8) {
         kfree(snapshot->rows);
-        snapshot->rows = kmalloc(room * snapshot->row_bytes, GFP_KERNEL);
+        snapshot->rows = kmalloc(room * snapshot->row_bytes, GFP_CONFIG);
         snapshot->room = room;
         snapshot->count = 0;
         if (!snapshot->rows) {

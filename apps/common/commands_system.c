@@ -6,6 +6,7 @@
 
 #include "apps/common/command.h"
 #include "apps/common/errors.h"
+#include "apps/common/memory.h"
 #include "core/debug/log.h"
 #include "core/irq/irq.h"
 #include "core/lib/bootparam.h"
@@ -13,11 +14,10 @@
 #include "core/sched/thread.h"
 #include "core/time/clock.h"
 #include "drivers/serial/serial.h"
-#include "mm/buddy.h"
 #include "mm/memblock.h"
+#include "mm/page_alloc.h"
 #include "mm/slab.h"
 #include "mm/vmalloc.h"
-#include "net/packet.h"
 
 #define SLUICE_VERSION "0.1"
 
@@ -38,9 +38,9 @@ static int show_version(struct command_out *out, int argc, char **argv)
     if (argc)
         return COMMAND_USAGE;
     char cpu[64] = "";
-    struct buddy_stats memory;
+    struct page_stats memory;
     platform_cpu_name(cpu, sizeof(cpu));
-    buddy_get_stats(&memory);
+    page_get_stats(&memory);
     command_print(out, "Sluice %s, application '%s'\n", SLUICE_VERSION, bootparam_argv()[0]);
     command_print(out, "Compiler  %s\n", __VERSION__);
     command_print(out, "CPU       %s\n", cpu);
@@ -52,44 +52,6 @@ static int show_version(struct command_out *out, int argc, char **argv)
 CONSOLE_COMMAND(show_version_command, "show version", "", "version, CPU, memory, uptime",
                 show_version);
 
-// ---- show memory -----------------------------------------------------------------------------
-
-// Caches that never held anything are left out.
-static void print_caches(struct command_out *out)
-{
-    struct slab_stats stats;
-    command_print(out, "%-18s %8s %8s %8s %8s\n", "Objects", "Bytes", "Used", "Room", "KiB");
-    for (unsigned i = 0; slab_get_stats(i, &stats); i++) {
-        if (stats.pages)
-            command_print(out, "%-18s %8zu %8zu %8zu %8llu\n", stats.name, stats.object_bytes,
-                          stats.objects_used, stats.objects_total,
-                          kib((uint64_t)stats.pages * PAGE_SIZE));
-    }
-}
-
-static int show_memory(struct command_out *out, int argc, char **argv)
-{
-    (void)argv;
-    if (argc)
-        return COMMAND_USAGE;
-    struct buddy_stats pages;
-    struct vmalloc_stats areas;
-    struct packet_pool_stats pool;
-    buddy_get_stats(&pages);
-    vmalloc_get_stats(&areas);
-    packet_pool_get_stats(&pool);
-    command_print(out, "RAM       %10llu KiB\n", kib(memblock_memory_bytes()));
-    command_print(out, "free      %10llu KiB, %llu KiB of it never used\n", kib(pages.free_bytes),
-                  kib(pages.extent_bytes));
-    command_print(out, "refused   %10llu requests\n", (unsigned long long)pages.failures);
-    command_print(out, "areas     %10llu KiB in %zu\n", kib(areas.bytes), areas.areas);
-    command_print(out, "packets   %10zu, %zu available, refused %llu times\n", pool.total,
-                  pool.available, (unsigned long long)pool.exhausted);
-    print_caches(out);
-    return 0;
-}
-CONSOLE_COMMAND(show_memory_command, "show memory", "", "use of memory", show_memory);
-
 // ---- show threads ----------------------------------------------------------------------------
 
 #define THREADS_SHOWN 64
@@ -97,7 +59,7 @@ CONSOLE_COMMAND(show_memory_command, "show memory", "", "use of memory", show_me
 struct thread_row {
     char name[THREAD_NAME_MAX];
     uint64_t runtime_ns, switches;
-    size_t stack_bytes;
+    size_t stack_bytes, stack_most; // most: ever used, 0 unknown
     uint32_t id;
     enum thread_state state;
 };
@@ -122,15 +84,27 @@ static void take_thread(const struct thread *thread, void *arg)
     rows->count++;
 }
 
+// The stack is there as long as the thread is on the list. Those of the start, which are in the
+// image, are not cleared and cannot tell.
+static void take_stack(const struct thread *thread, void *arg)
+{
+    struct thread_row *row = arg;
+    if (thread->id == row->id && vmalloc_contains(thread->stack))
+        row->stack_most = stack_high_water(thread->stack, thread->stack_bytes);
+}
+
 static void print_thread(struct command_out *out, const struct thread_row *row)
 {
     static const char *const states[] = {[THREAD_READY] = "ready",
                                          [THREAD_RUNNING] = "running",
                                          [THREAD_BLOCKED] = "asleep",
                                          [THREAD_DEAD] = "ended"};
-    command_print(out, "%4u %-15.15s %-8s %12llu %10llu %7llu\n", row->id, row->name,
+    char most[24] = "-";
+    if (row->stack_most)
+        fmt_snprint(most, sizeof(most), "%llu", (unsigned long long)row->stack_most);
+    command_print(out, "%4u %-15.15s %-8s %12llu %10llu %7llu %8s\n", row->id, row->name,
                   states[row->state], (unsigned long long)(row->runtime_ns / NSEC_PER_USEC),
-                  (unsigned long long)row->switches, kib(row->stack_bytes));
+                  (unsigned long long)row->switches, kib(row->stack_bytes), most);
 }
 
 static int show_threads(struct command_out *out, int argc, char **argv)
@@ -138,16 +112,18 @@ static int show_threads(struct command_out *out, int argc, char **argv)
     (void)argv;
     if (argc)
         return COMMAND_USAGE;
-    struct thread_rows *rows = kcalloc(1, sizeof(*rows), GFP_KERNEL);
+    struct thread_rows *rows = kcalloc(1, sizeof(*rows), GFP_CONFIG);
     if (!rows) {
         command_print(out, "out of memory\n");
         return -ENOMEM;
     }
     thread_for_each(take_thread, rows);
-    command_print(out, "%4s %-15s %-8s %12s %10s %7s\n", "Id", "Name", "State", "Time us",
-                  "Switches", "Stack K");
-    for (unsigned i = 0; i < MIN(rows->count, (unsigned)THREADS_SHOWN); i++)
+    command_print(out, "%4s %-15s %-8s %12s %10s %7s %8s\n", "Id", "Name", "State", "Time us",
+                  "Switches", "Stack K", "Most B");
+    for (unsigned i = 0; i < MIN(rows->count, (unsigned)THREADS_SHOWN); i++) {
+        thread_for_each(take_stack, &rows->rows[i]); // one at a time: the list is locked
         print_thread(out, &rows->rows[i]);
+    }
     if (rows->count > THREADS_SHOWN)
         command_print(out, "and %u more\n", rows->count - THREADS_SHOWN);
     kfree(rows);

@@ -7,8 +7,11 @@
 
 #include <string.h>
 
+#include "apps/common/memory.h"
 #include "core/lib/fmt.h"
 #include "mm/slab.h"
+
+MEM_ACCOUNT(config, "config");
 
 // Foreign text makes foreign numbers of findings: beyond the limit they are counted, not formatted,
 // so that a megabyte of nonsense does not keep the console busy for minutes.
@@ -41,7 +44,7 @@ void config_report_end(struct config_report *report)
 // Defaults that are not zero are set here; config_print() leaves out what is at its default.
 struct config *config_new(void)
 {
-    struct config *config = kcalloc(1, sizeof(*config), GFP_KERNEL);
+    struct config *config = kcalloc(1, sizeof(*config), GFP_CONFIG);
     if (!config)
         return NULL;
     memcpy(config->hostname, CONFIG_HOSTNAME_DEFAULT, sizeof(CONFIG_HOSTNAME_DEFAULT));
@@ -63,7 +66,7 @@ static void *copy_array(const void *from, size_t count, size_t bytes, bool *fail
 {
     if (!count)
         return NULL;
-    void *to = kmalloc(count * bytes, GFP_KERNEL);
+    void *to = kmalloc(count * bytes, GFP_CONFIG);
     if (to)
         memcpy(to, from, count * bytes);
     *failed |= !to;
@@ -72,7 +75,7 @@ static void *copy_array(const void *from, size_t count, size_t bytes, bool *fail
 
 struct config *config_copy(const struct config *from)
 {
-    struct config *to = kmalloc(sizeof(*to), GFP_KERNEL);
+    struct config *to = kmalloc(sizeof(*to), GFP_CONFIG);
     if (!to)
         return NULL;
     *to = *from;
@@ -97,7 +100,7 @@ static int grow(void **array, size_t count, size_t *room, size_t max, size_t byt
     if (count >= max)
         return -ENOSPC;
     size_t wanted = MIN(MAX(*room * 2, 8u), max);
-    void *bigger = krealloc(*array, wanted * bytes, GFP_KERNEL);
+    void *bigger = krealloc(*array, wanted * bytes, GFP_CONFIG);
     if (!bigger)
         return -ENOMEM;
     *array = bigger;

@@ -12,6 +12,7 @@
 
 #include "apps/common/config_rules.h"
 #include "apps/common/errors.h"
+#include "apps/common/memory.h"
 #include "core/debug/log.h"
 #include "core/lib/fmt.h"
 #include "core/sync/rcu.h"
@@ -348,7 +349,7 @@ static int transition(const struct config *from, const struct config *to,
     plan_all(&plan);
     if (!plan.count)
         return 0;
-    plan.steps = kmalloc(plan.count * sizeof(*plan.steps), GFP_KERNEL);
+    plan.steps = kmalloc(plan.count * sizeof(*plan.steps), GFP_CONFIG);
     if (!plan.steps) {
         config_complain(report, CONFIG_ERROR, 0, "out of memory");
         return -ENOMEM;

@@ -16,6 +16,7 @@
 #include "core/sched/preempt.h"
 #include "core/sched/thread.h"
 #include "core/time/clock.h"
+#include "mm/kasan.h"
 
 enum panic_action { PANIC_HALT, PANIC_REBOOT, PANIC_POWEROFF };
 
@@ -62,6 +63,7 @@ _Noreturn void panic_finish(void)
 void report_begin(const char *what)
 {
     arch_irq_disable();
+    kasan_stop(); // what a report reads may be damaged
     unsigned before = atomic_fetch_add(&reports, 1);
     if (before == 0) {
         log_panic();

@@ -447,9 +447,12 @@ uint64_t dt_read_cells(const void *cells_ptr, unsigned cells)
     return cells > 1 ? value << 32 | cell(cells_ptr, 1) : value;
 }
 
+// The nearest word counts: a device may stand apart from its coherent bus.
 bool dt_dma_coherent(const struct dt_node *node)
 {
     for (; node; node = dt_parent(node)) {
+        if (dt_has(node, "dma-noncoherent"))
+            return false;
         if (dt_has(node, "dma-coherent"))
             return true;
     }
@@ -516,9 +519,15 @@ static int translate_up(const struct dt_node *bus, const struct dt_node *above, 
 
 int dt_reg(const struct dt_node *node, unsigned index, paddr_t *base, uint64_t *len)
 {
+    return dt_range(node, "reg", index, base, len);
+}
+
+int dt_range(const struct dt_node *node, const char *name, unsigned index, paddr_t *base,
+             uint64_t *len)
+{
     const struct dt_node *bus = dt_parent(node);
     int bytes;
-    const char *reg = dt_property(node, "reg", &bytes);
+    const char *reg = dt_property(node, name, &bytes);
     if (!reg || !bus)
         return -ENOENT;
     unsigned address = dt_address_cells(bus), size = dt_size_cells(bus);

@@ -53,6 +53,9 @@ const char *dt_string(const struct dt_node *node, const char *name);       // NU
 // index-th (address, size) of `reg`, cells taken from the parent, translated through `ranges` of
 // all buses above. -ENOENT past the end, -EINVAL malformed, -ERANGE not translatable.
 int dt_reg(const struct dt_node *node, unsigned index, paddr_t *base, uint64_t *len);
+// The same of another property that is made like `reg` (`alloc-ranges`).
+int dt_range(const struct dt_node *node, const char *name, unsigned index, paddr_t *base,
+             uint64_t *len);
 // #address-cells / #size-cells of a node for its children (2/1 by default), clamped to <= 4.
 unsigned dt_address_cells(const struct dt_node *node);
 unsigned dt_size_cells(const struct dt_node *node);
@@ -64,4 +67,5 @@ uint64_t dt_read_cells(const void *cells_ptr, unsigned cells);
 const struct dt_node *dt_interrupt_parent(const struct dt_node *node);
 // Memory reservation block, entry by index. -ENOENT past the end.
 int dt_reservation(unsigned index, paddr_t *base, uint64_t *len);
-bool dt_dma_coherent(const struct dt_node *node); // dma-coherent on it or a parent
+// dma-coherent on it or a parent, unless dma-noncoherent is nearer.
+bool dt_dma_coherent(const struct dt_node *node);

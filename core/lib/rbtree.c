@@ -40,6 +40,16 @@ static void rotate(struct rb_tree *tree, struct rb_node *node, enum side side)
         inner->parent = node;
     *child(up, side) = node;
     node->parent = up;
+    if (tree->update) { // nodes above have the same below them as before
+        tree->update(node);
+        tree->update(up);
+    }
+}
+
+void rb_updated(struct rb_tree *tree, struct rb_node *node)
+{
+    for (; node && tree->update; node = node->parent)
+        tree->update(node);
 }
 
 void rb_insert(struct rb_tree *tree, struct rb_node *node, struct rb_node *parent,
@@ -49,6 +59,7 @@ void rb_insert(struct rb_tree *tree, struct rb_node *node, struct rb_node *paren
     node->left = node->right = NULL;
     node->red = true;
     *link = node;
+    rb_updated(tree, node);
 
     while (is_red(parent)) { // a red parent is not the root: there is a grandparent
         struct rb_node *grand = parent->parent;
@@ -154,6 +165,7 @@ void rb_remove(struct rb_tree *tree, struct rb_node *node)
     struct rb_node *only = node->left ? node->left : node->right, *parent = node->parent;
     enum side side = parent && parent->right == node ? RIGHT : LEFT;
     replace_child(tree, node, only);
+    rb_updated(tree, parent); // a successor that took the node's place is on the way up
     if (!node->red)
         fix_removal(tree, only, parent, side);
 }

@@ -122,13 +122,6 @@ int _unlink(const char *path)
     return (int)answer(-EROFS);
 }
 
-// malloc is ours (malloc.c): nothing may grow a heap behind its back.
-void *_sbrk(ptrdiff_t increment)
-{
-    (void)increment;
-    return (void *)answer(-ENOMEM);
-}
-
 int _gettimeofday(struct timeval *tv, void *zone)
 {
     (void)zone; // obsolete (POSIX)

@@ -22,7 +22,6 @@ int _stat(const char *path, struct stat *st);
 int _open(const char *path, int flags, int mode);
 int _link(const char *from, const char *to);
 int _unlink(const char *path);
-void *_sbrk(ptrdiff_t increment);
 int _gettimeofday(struct timeval *tv, void *zone);
 clock_t _times(struct tms *tms);
 int _getpid(void);

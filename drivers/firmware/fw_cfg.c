@@ -229,7 +229,10 @@ static int fw_cfg_probe(const struct dt_node *node)
     err = check_device();
     if (err)
         goto unmap;
-    fw_cfg.dma = (struct dma_device){.mask = UINT64_MAX, .coherent = dt_dma_coherent(node)};
+    dma_from_tree(&fw_cfg.dma, node, dt_parent(node));
+    err = dma_set_mask(&fw_cfg.dma, UINT64_MAX);
+    if (err)
+        goto unmap;
     fw_cfg.command = dma_alloc(&fw_cfg.dma, sizeof(*fw_cfg.command), &fw_cfg.command_bus);
     if (!fw_cfg.command) {
         err = -ENOMEM;

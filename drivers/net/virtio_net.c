@@ -271,11 +271,12 @@ static unsigned offered_mtu(const struct virtio_net *net)
 static int set_up_queues(struct virtio_net *net)
 {
     struct virtio_device *vdev = net->vdev;
+    const unsigned ring = net->port.ring;
     int err = virtio_config_vector(vdev, 0);
     if (!err)
-        err = virtio_queue_setup(vdev, QUEUE_RX, &net->rx.vq, VNET_RING_MAX, vdev->vectors - 1);
+        err = virtio_queue_setup(vdev, QUEUE_RX, &net->rx.vq, ring, vdev->vectors - 1);
     if (!err)
-        err = virtio_queue_setup(vdev, QUEUE_TX, &net->tx.vq, VNET_RING_MAX, VIRTIO_NO_VECTOR);
+        err = virtio_queue_setup(vdev, QUEUE_TX, &net->tx.vq, ring, VIRTIO_NO_VECTOR);
     return err;
 }
 
@@ -316,6 +317,12 @@ static int set_up_device(struct virtio_net *net)
     net->most = mtu ? mtu : MTU_DEFAULT;
     net->port.mtu = (uint16_t)MIN(net->port.mtu, net->most);
     int err = virtio_negotiate(net->vdev, features, ARRAY_SIZE(features), mtu ? 0 : BIT64(F_MTU));
+    if (!err && !net->port.dma->coherent) {
+        // Packets change hands without maintenance.
+        log_err("%s: its bus does not keep caches coherent, which is not supported",
+                net->port.name);
+        err = -ENOTSUP;
+    }
     return err ? err : set_up_queues(net);
 }
 
@@ -403,6 +410,8 @@ static int probe(struct virtio_device *vdev)
     net->port.driver = net;
     net->port.mtu = MTU_DEFAULT;
     net->port.queues = 1;
+    net->port.ring_max = VNET_RING_MAX;
+    net->port.dma = &vdev->pci->dma;
     net->port.model = "virtio-net";
     read_mac(net);
     int err = port_register(&net->port);

@@ -136,7 +136,7 @@ static int ecam_probe(const struct dt_node *node)
     if (!host)
         return -ENOMEM;
     host->node = node;
-    host->dma = (struct dma_device){.mask = UINT64_MAX, .coherent = dt_dma_coherent(node)};
+    dma_from_tree(&host->dma, node, node);
     int err = -EINVAL;
     if (dt_address_cells(node) == PCI_CELLS)
         err = read_buses(host);

@@ -71,6 +71,8 @@ static void fill_device(struct pci_device *dev, uint32_t id, unsigned header)
     dev->class_code = pci_read32(dev, PCI_CLASS_REVISION) >> 8;
     dev->header = (uint8_t)(header & HEADER_LAYOUT);
     dev->dma = dev->bus->host->dma;
+    // Until its driver says more: what every device's address registers hold.
+    dev->dma.mask = MIN(dev->dma.mask, UINT32_MAX);
     unsigned pin = pci_read8(dev, PCI_INT_PIN);
     dev->int_pin = (uint8_t)(pin <= 4 ? pin : 0);
     fmt_snprint(dev->name, sizeof(dev->name), "%02x:%02x.%u", dev->bus->number, dev->devfn >> 3,

@@ -123,6 +123,9 @@ int virtio_negotiate(struct virtio_device *vdev, const struct virtio_feature *ta
         log_err("%s %s: a device older than virtio 1.0", vdev->driver, vdev->pci->name);
         return -EIO;
     }
+    // 6.1: without this its accesses are like the CPU's own, whatever the tree says of its bus.
+    if (!virtio_has(vdev, VIRTIO_F_ACCESS_PLATFORM))
+        vdev->pci->dma.coherent = true;
     mmio_write32(vdev->common, DRIVER_FEATURE_SELECT, 0);
     mmio_write32(vdev->common, DRIVER_FEATURE, (uint32_t)vdev->features);
     mmio_write32(vdev->common, DRIVER_FEATURE_SELECT, 1);

@@ -8,9 +8,10 @@
 #include "arch/cpu.h"
 #include "core/lib/types.h"
 
-// In the same 1 GiB as the image, out of its way.
-#define EARLY_FDT_BASE 0xffffffffa0000000
+// In the same 1 GiB as the image, out of its way, and out of that of the static per-CPU copies, one
+// every 16 MiB with the same place in it as in the image (mm/percpu.h).
 #define EARLY_DEVICE_BASE 0xffffffffa0800000
+#define EARLY_FDT_BASE 0xffffffffa0c00000
 
 struct early_fdt {
     uint64_t va;    // 0: none, or not readable as one

@@ -11,13 +11,12 @@
 #include "arch/layout.h"
 #include "arch/pagetable.h"
 #include "core/lib/types.h"
+#include "mm/kasan.h"
 #include "platform/common/image_pages.h"
 
-#define PAGE_SHIFT 12
-#define PAGE_SIZE (1UL << PAGE_SHIFT)
 #define BLOCK_BYTES (1ULL << 21)
 #define ENTRIES 512
-#define IMAGE_TABLES_MAX 1        // 2 MiB of image; the linker script holds it to that
+#define IMAGE_TABLES_MAX (KASAN_ENABLED ? KASAN_IMAGE_BYTES / MIB(2) : 1)
 #define FDT_MAX_BYTES BLOCK_BYTES // booting.rst
 
 typedef uint64_t table_t[ENTRIES];
@@ -31,6 +30,7 @@ table_t early_image_l2 EARLY_TABLE;
 static table_t image_l3[IMAGE_TABLES_MAX] EARLY_TABLE;
 static table_t linear_l1 EARLY_TABLE, linear_l2 EARLY_TABLE;
 static table_t linear_l3[IMAGE_TABLES_MAX] EARLY_TABLE;
+static table_t shadow_l1 EARLY_TABLE, shadow_l2 EARLY_TABLE, shadow_l3 EARLY_TABLE;
 
 extern char __early_tables_start[], __early_tables_end[];
 
@@ -68,6 +68,19 @@ static void map_image(void)
         unsigned n = (page - start) / PAGE_SIZE;
         linear_l3[n / ENTRIES][n % ENTRIES] = pte_make_leaf(page, prot_bits[IMAGE_RW], 3);
     }
+}
+
+// The shadow of the image, which is part of it: functions that have such shadow mark their frames
+// there from the first one on. One table is enough.
+static void map_shadow(void)
+{
+    const uint64_t shadow = ARCH_IMAGE_BASE / 8 + ARCH_KASAN_OFFSET;
+    set_table(kernel_root_table, shadow, 0, shadow_l1);
+    set_table(shadow_l1, shadow, 1, shadow_l2);
+    set_table(shadow_l2, shadow, 2, shadow_l3);
+    for (unsigned n = 0; n < sizeof(kasan_image_shadow) / PAGE_SIZE; n++)
+        shadow_l3[n] =
+            pte_make_leaf((uintptr_t)kasan_image_shadow + n * PAGE_SIZE, prot_bits[IMAGE_RW], 3);
 }
 
 static void link_tables(void)
@@ -131,6 +144,8 @@ struct early_fdt early_map(paddr_t fdt)
         *(volatile uint64_t *)p = 0;
     map_image();
     link_tables();
+    if (KASAN_ENABLED)
+        map_shadow();
     struct early_fdt mapped = map_fdt(fdt);
     invalidate_tables();
     return mapped;

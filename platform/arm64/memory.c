@@ -11,6 +11,7 @@
 #define BLOCK_BYTES (1ULL << 21)
 #define SPAN_BYTES (1ULL << 30) // what one table of blocks covers
 #define PAGE_BYTES_SHIFT 12
+#define PAGE_BYTES (1ULL << PAGE_BYTES_SHIFT)
 
 extern char __image_start[], __image_end[];
 uintptr_t image_pa_offset;
@@ -51,9 +52,11 @@ void platform_pagetable_publish(uintptr_t va, uint64_t len)
 // Above this many pages one full invalidation is cheaper than the loop.
 #define TLBI_RANGE_MAX 512
 
+// The first DSB lets all walkers see the new entries before the old ones go; the second waits until
+// they are gone, on all CPUs, with the accesses that used them; the ISB is for what we fetched.
 void platform_tlb_invalidate(uintptr_t va, uint64_t len)
 {
-    uint64_t pages = len >> PAGE_BYTES_SHIFT;
+    uint64_t pages = DIV_ROUND_UP((va & (PAGE_BYTES - 1)) + len, PAGE_BYTES);
     __asm__ volatile("dsb ishst" ::: "memory");
     if (pages > TLBI_RANGE_MAX)
         __asm__ volatile("tlbi vmalle1is" ::: "memory");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// See mm_ram.h. memblock.c and buddy.c are included, so that their state can be reset; the page
-// tables are replaced by mmap().
+// See mm_ram.h. memblock.c and all of the page allocator are included, so that their state can be
+// reset; the page tables are replaced by mmap().
 
 #define _GNU_SOURCE
 #include "mm_ram.h"
@@ -12,18 +12,25 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "mm/account.c"
 #include "mm/buddy.c"
 #include "mm/memblock.c"
+#include "mm/page_alloc.c"
+#include "mm/reclaim.c"
 #include "mm/vmalloc.h"
 
 #define FRAMES (MM_RAM_END / PAGE_SIZE)
 #define VMALLOC_PAGES (ARCH_VMALLOC_BYTES / PAGE_SIZE)
 #define TABLE_SPAN MIB(2) // what one last-level table maps
 
+MEM_ACCOUNT(mm_ram, "ram-test"); // the table of accounts must not be empty
+
 static int ram_fd = -1;
 static bool given[FRAMES], meta[FRAMES], carved[FRAMES / CHUNK_PAGES], have_table[64], have_upper;
 static paddr_t vmalloc_pa[VMALLOC_PAGES]; // +1, 0: not mapped
 static uint8_t vmalloc_prot[VMALLOC_PAGES];
+static bool vmalloc_stale[VMALLOC_PAGES];          // unmapped, not yet invalidated
+static unsigned stale_uses[FRAMES], invalidations; // of a frame: how many such entries lead to it
 static long maps_left = -1;
 
 static void check(bool ok, const char *what)
@@ -54,6 +61,22 @@ static void unback(uintptr_t va, uint64_t len)
          0);
 }
 
+static void reset_allocator(void)
+{
+    memset(zones, 0, sizeof(zones));
+    memset(page_lists, 0, sizeof(page_lists));
+    ready = false;
+    stock.count = chunks_carved = 0;
+    failures = min_free_bytes = page_span.bytes = 0;
+    best.list = page_lists;
+    best.pages = 0;
+    list_init(&shrinkers);
+    thread = NULL;
+    background_runs = direct_runs = freed_total = 0;
+    for (struct mem_account *a = __start_table_mem_account; a < __stop_table_mem_account; a++)
+        a->used = a->peak = a->denied = a->limit = 0;
+}
+
 void mm_ram_reset(void)
 {
     if (ram_fd >= 0) {
@@ -73,11 +96,12 @@ void mm_ram_reset(void)
     memset(carved, 0, sizeof(carved));
     memset(have_table, 0, sizeof(have_table));
     memset(vmalloc_pa, 0, sizeof(vmalloc_pa));
-    memset(zones, 0, sizeof(zones));
-    have_upper = ready = false;
-    stock.count = memory.count = reserved.count = 0;
-    total_pages = failures = page_pfn_high = 0;
-    page_pfn_low = UINT64_MAX;
+    memset(vmalloc_stale, 0, sizeof(vmalloc_stale));
+    memset(stale_uses, 0, sizeof(stale_uses));
+    invalidations = 0;
+    reset_allocator();
+    have_upper = false;
+    memory.count = reserved.count = 0;
     maps_left = -1;
 }
 
@@ -95,12 +119,14 @@ void mm_ram_reserve(paddr_t base, uint64_t len)
 
 void mm_ram_start(void)
 {
-    check(buddy_init() == 0, "buddy_init");
+    check(page_alloc_init() == 0, "page_alloc_init");
     paddr_t base = 0;
     uint64_t len;
     for (; memblock_next_free(&base, &len); base += len)
         memset(&given[base / PAGE_SIZE], true, len / PAGE_SIZE);
 }
+
+bool mm_ram_reclaim(void) { return reclaim_to_high(); }
 
 bool mm_ram_given(uint64_t pfn) { return given[pfn]; }
 bool mm_ram_is_meta(uint64_t pfn)
@@ -161,7 +187,10 @@ int pagetable_map(uintptr_t va, paddr_t pa, uint64_t len, enum page_prot prot)
     maps_left -= maps_left > 0;
     for (uint64_t at = 0; at < len; at += PAGE_SIZE) {
         uint64_t index = vmalloc_index(va + at);
+        check(!vmalloc_stale[index], "address used before its invalidation");
         check(!vmalloc_pa[index], "mapped twice");
+        check(pa >= MM_RAM_END || !stale_uses[(pa + at) / PAGE_SIZE],
+              "memory used before its invalidation");
         vmalloc_pa[index] = pa + at + 1;
         vmalloc_prot[index] = prot;
     }
@@ -169,18 +198,49 @@ int pagetable_map(uintptr_t va, paddr_t pa, uint64_t len, enum page_prot prot)
     return 0;
 }
 
-int pagetable_unmap(uintptr_t va, uint64_t len)
+// The entries stay in the TLB: what they lead to can still be reached.
+int pagetable_unmap_lazy(uintptr_t va, uint64_t len)
 {
-    for (uint64_t at = 0; at < len; at += PAGE_SIZE)
-        vmalloc_pa[vmalloc_index(va + at)] = 0;
-    unback(va, len);
+    for (uint64_t at = 0; at < len; at += PAGE_SIZE) {
+        uint64_t index = vmalloc_index(va + at);
+        if (!vmalloc_pa[index])
+            continue;
+        if (vmalloc_pa[index] < MM_RAM_END)
+            stale_uses[vmalloc_pa[index] / PAGE_SIZE]++;
+        vmalloc_stale[index] = true;
+    }
     return 0;
 }
+
+void pagetable_invalidate(uintptr_t va, uint64_t len)
+{
+    invalidations++;
+    for (uint64_t at = 0; at < len; at += PAGE_SIZE) {
+        uint64_t index = vmalloc_index(va + at);
+        if (!vmalloc_stale[index])
+            continue;
+        if (vmalloc_pa[index] < MM_RAM_END)
+            stale_uses[vmalloc_pa[index] / PAGE_SIZE]--;
+        vmalloc_stale[index] = false;
+        vmalloc_pa[index] = 0;
+        unback(va + at, PAGE_SIZE);
+    }
+}
+
+int pagetable_unmap(uintptr_t va, uint64_t len)
+{
+    pagetable_unmap_lazy(va, len);
+    pagetable_invalidate(va, len);
+    return 0;
+}
+
+bool mm_ram_is_stale(paddr_t pa) { return stale_uses[pa / PAGE_SIZE]; }
+unsigned mm_ram_invalidations(void) { return invalidations; }
 
 int pagetable_translate(uintptr_t va, paddr_t *pa, enum page_prot *prot)
 {
     uint64_t index = vmalloc_index(va);
-    if (!vmalloc_pa[index])
+    if (!vmalloc_pa[index] || vmalloc_stale[index])
         return -EFAULT;
     *pa = vmalloc_pa[index] - 1;
     *prot = vmalloc_prot[index];

@@ -13,7 +13,7 @@
 #include "core/time/clock.h"
 #include "core/time/timer.h"
 #include "host.h"
-#include "mm/buddy.h"
+#include "mm/page_alloc.h"
 #include "net/checksum.h"
 #include "net/egress.h"
 #include "net/net.h"
@@ -60,15 +60,27 @@ void mutex_lock(struct mutex *mutex) { (void)mutex; }
 void mutex_unlock(struct mutex *mutex) { (void)mutex; }
 bool mutex_is_mine(struct mutex *mutex) { return mutex; }
 
-void *buddy_alloc(unsigned order, unsigned gfp)
+void *dma_page_alloc(unsigned order, unsigned gfp, paddr_t last)
 {
     void *pages = NULL;
-    (void)gfp;
+    (void)gfp, (void)last;
     return posix_memalign(&pages, PAGE_SIZE << order, PAGE_SIZE << order) ? NULL : pages;
 }
-void buddy_get_stats(struct buddy_stats *stats)
+paddr_t dma_reach(const struct dma_device *dev)
 {
-    *stats = (struct buddy_stats){.free_bytes = MIB(64)};
+    (void)dev;
+    return UINT64_MAX;
+}
+unsigned page_order_for(size_t bytes)
+{
+    unsigned order = 0;
+    while (PAGE_SIZE << order < bytes)
+        order++;
+    return order;
+}
+void page_get_stats(struct page_stats *stats)
+{
+    *stats = (struct page_stats){.free_bytes = MIB(64)};
 }
 
 static int (*thread_entry)(void *arg);
@@ -324,6 +336,7 @@ int sim_start(void **state)
         struct port *port = &sim_ports[i];
         *port = (struct port){.ops = &fake_ops, .mac = {2, 0, 0, 1, 0, (uint8_t)i}, .queues = 1};
         port->mtu = i == 2 ? 600 : 1500;
+        port->ring_max = 256;
         port->link_up = true;
         if (port_register(port))
             return -1;

@@ -13,12 +13,12 @@
 
 #include <cmocka.h>
 
-#include "mm/buddy.h"
 #include "mm/linear.h"
+#include "mm/page_alloc.h"
 #include "mm_ram.h"
 
 #define BASE 0x40000000ULL
-#define CHUNK (PAGE_SIZE << BUDDY_MAX_ORDER)
+#define CHUNK (PAGE_SIZE << PAGE_MAX_ORDER)
 #define BLOCKS_MAX 20000
 
 struct block {
@@ -63,6 +63,12 @@ static void one_bank(uint64_t bytes)
 
 static uint64_t pfn_of(const void *va) { return linear_pa(va) / PAGE_SIZE; }
 
+// The pages of a block that hold its tag: a few at both ends.
+static bool is_tagged(const struct block *block, unsigned page)
+{
+    return page < 4 || page + 4 >= 1u << block->order;
+}
+
 static void mark(const struct block *block)
 {
     for (unsigned i = 0; i < 1u << block->order; i++) {
@@ -71,6 +77,8 @@ static void mark(const struct block *block)
         assert_false(mm_ram_is_meta(pfn));
         assert_false(owned[pfn]);
         owned[pfn] = true;
+        if (!is_tagged(block, i))
+            continue;
         uint64_t *page = (uint64_t *)((char *)block->va + i * PAGE_SIZE);
         page[0] = page[PAGE_SIZE / 8 - 1] = block->tag + i;
     }
@@ -79,17 +87,19 @@ static void mark(const struct block *block)
 static void unmark(const struct block *block)
 {
     for (unsigned i = 0; i < 1u << block->order; i++) {
+        owned[pfn_of(block->va) + i] = false;
+        if (!is_tagged(block, i))
+            continue;
         const uint64_t *page = (const uint64_t *)((char *)block->va + i * PAGE_SIZE);
         assert_int_equal(page[0], block->tag + i);
         assert_int_equal(page[PAGE_SIZE / 8 - 1], block->tag + i);
-        owned[pfn_of(block->va) + i] = false;
     }
 }
 
 static void *take(unsigned order, unsigned gfp)
 {
     static uint64_t tag;
-    void *va = buddy_alloc(order, gfp);
+    void *va = page_alloc(order, gfp);
     if (va) {
         assert_true(IS_ALIGNED(linear_pa(va), PAGE_SIZE << order));
         assert_true(block_count < BLOCKS_MAX);
@@ -103,7 +113,7 @@ static void give_back(size_t index)
 {
     struct block block = blocks[index];
     unmark(&block);
-    buddy_free(block.va, block.order);
+    page_free(block.va, block.order);
     blocks[index] = blocks[--block_count];
 }
 
@@ -141,15 +151,16 @@ static void count_merged(uint64_t first, uint64_t count, size_t *orders)
 
 static void check_all_merged(void)
 {
-    size_t expected[BUDDY_MAX_ORDER + 1] = {0};
-    struct buddy_stats stats;
+    size_t expected[PAGE_MAX_ORDER + 1] = {0};
+    struct page_stats stats;
     uint64_t expected_free = 0;
-    buddy_get_stats(&stats);
+    page_drain();
+    page_get_stats(&stats);
     for (uint64_t pfn = 0; pfn < MM_RAM_END / PAGE_SIZE; pfn += CHUNK / PAGE_SIZE) {
         if (mm_ram_is_carved(pfn))
             count_merged(pfn, CHUNK / PAGE_SIZE, expected);
     }
-    for (unsigned order = 0; order <= BUDDY_MAX_ORDER; order++)
+    for (unsigned order = 0; order <= PAGE_MAX_ORDER; order++)
         expected_free += expected[order] * (PAGE_SIZE << order);
     assert_memory_equal(stats.free_blocks, expected, sizeof(expected));
     assert_int_equal(stats.free_bytes - stats.extent_bytes, expected_free);
@@ -160,14 +171,14 @@ static void check_all_merged(void)
 static void order_for_sizes(void **state)
 {
     (void)state;
-    assert_int_equal(buddy_order_for(0), 0);
-    assert_int_equal(buddy_order_for(1), 0);
-    assert_int_equal(buddy_order_for(PAGE_SIZE), 0);
-    assert_int_equal(buddy_order_for(PAGE_SIZE + 1), 1);
-    assert_int_equal(buddy_order_for(3 * PAGE_SIZE), 2);
-    assert_int_equal(buddy_order_for(MIB(4)), 10);
-    assert_int_equal(buddy_order_for(MIB(4) + 1), 11);
-    assert_true(buddy_order_for(SIZE_MAX) > BUDDY_MAX_ORDER);
+    assert_int_equal(page_order_for(0), 0);
+    assert_int_equal(page_order_for(1), 0);
+    assert_int_equal(page_order_for(PAGE_SIZE), 0);
+    assert_int_equal(page_order_for(PAGE_SIZE + 1), 1);
+    assert_int_equal(page_order_for(3 * PAGE_SIZE), 2);
+    assert_int_equal(page_order_for(MIB(4)), 10);
+    assert_int_equal(page_order_for(MIB(4) + 1), 11);
+    assert_true(page_order_for(SIZE_MAX) > PAGE_MAX_ORDER);
 }
 
 // Start-up touches no RAM; the first page costs one chunk, whatever the size of RAM.
@@ -175,18 +186,20 @@ static void carving_is_lazy(void **state)
 {
     (void)state;
     for (unsigned mib = 128; mib <= 2048; mib *= 4) {
-        struct buddy_stats stats;
+        struct page_stats stats;
         one_bank(MIB(mib));
-        buddy_get_stats(&stats);
+        page_get_stats(&stats);
         assert_int_equal(stats.total_bytes, stats.extent_bytes);
         assert_int_equal(stats.total_bytes, stats.free_bytes);
-        void *page = buddy_alloc(0, GFP_KERNEL);
-        buddy_get_stats(&stats);
+        void *page = page_alloc(0, GFP_KERNEL);
+        page_get_stats(&stats);
         assert_int_equal(stats.total_bytes - stats.extent_bytes, CHUNK);
-        buddy_free(page, 0);
-        buddy_get_stats(&stats);
+        assert_int_equal(stats.descriptor_bytes, CHUNK / 128);
+        page_free(page, 0);
+        page_drain();
+        page_get_stats(&stats);
         assert_int_equal(stats.free_bytes, stats.total_bytes);
-        assert_int_equal(stats.free_blocks[BUDDY_MAX_ORDER], 1);
+        assert_int_equal(stats.free_blocks[PAGE_MAX_ORDER], 1);
     }
 }
 
@@ -194,22 +207,24 @@ static void carving_is_lazy(void **state)
 // page's return merges them all.
 static void split_and_merge(void **state)
 {
-    struct buddy_stats stats;
+    struct page_stats stats;
     (void)state;
     one_bank(MIB(16));
-    void *page = buddy_alloc(0, GFP_KERNEL);
-    buddy_get_stats(&stats);
-    for (unsigned order = 0; order < BUDDY_MAX_ORDER; order++)
+    void *page = page_alloc(0, GFP_KERNEL);
+    page_get_stats(&stats);
+    for (unsigned order = 0; order < PAGE_MAX_ORDER; order++)
         assert_int_equal(stats.free_blocks[order], 1);
-    assert_int_equal(stats.free_blocks[BUDDY_MAX_ORDER], 0);
-    void *other = buddy_alloc(0, GFP_KERNEL);
+    assert_int_equal(stats.free_blocks[PAGE_MAX_ORDER], 0);
+    void *other = page_alloc(0, GFP_KERNEL);
     assert_int_equal(pfn_of(other), pfn_of(page) ^ 1); // the smallest block that fits
-    buddy_free(page, 0);
-    buddy_get_stats(&stats);
+    page_free(page, 0);
+    page_drain();
+    page_get_stats(&stats);
     assert_int_equal(stats.free_blocks[0], 1);
-    buddy_free(other, 0);
-    buddy_get_stats(&stats);
-    assert_int_equal(stats.free_blocks[BUDDY_MAX_ORDER], 1);
+    page_free(other, 0);
+    page_drain();
+    page_get_stats(&stats);
+    assert_int_equal(stats.free_blocks[PAGE_MAX_ORDER], 1);
     assert_int_equal(stats.free_bytes, stats.total_bytes);
 }
 
@@ -218,10 +233,10 @@ static void zeroed(void **state)
     (void)state;
     one_bank(MIB(16));
     for (unsigned order = 0; order <= 4; order++) {
-        char *first = buddy_alloc(order, GFP_KERNEL);
+        char *first = page_alloc(order, GFP_KERNEL);
         memset(first, 0x5a, PAGE_SIZE << order);
-        buddy_free(first, order);
-        char *again = buddy_alloc(order, GFP_ZERO);
+        page_free(first, order);
+        char *again = page_alloc(order, GFP_ZERO);
         for (size_t i = 0; i < PAGE_SIZE << order; i++)
             assert_int_equal(again[i], 0);
     }
@@ -229,15 +244,15 @@ static void zeroed(void **state)
 
 static void exhaust(unsigned order)
 {
-    struct buddy_stats before, after;
-    while (take(order, GFP_KERNEL)) {
+    struct page_stats before, after;
+    while (take(order, GFP_RESERVE)) { // the last page, too
     }
-    buddy_get_stats(&before);
-    assert_int_equal(before.extent_bytes, 0);
-    for (unsigned i = order; i <= BUDDY_MAX_ORDER; i++)
+    page_get_stats(&before);
+    assert_true(before.extent_bytes < PAGE_SIZE << order);
+    for (unsigned i = order; i <= PAGE_MAX_ORDER; i++)
         assert_int_equal(before.free_blocks[i], 0);
-    assert_null(buddy_alloc(order, GFP_ATOMIC));
-    buddy_get_stats(&after);
+    assert_null(page_alloc(order, GFP_ATOMIC));
+    page_get_stats(&after);
     assert_int_equal(after.failures, before.failures + 1);
     give_back_all();
     check_all_merged();
@@ -248,7 +263,7 @@ static void exhaust(unsigned order)
 static void exhaustion(void **state)
 {
     (void)state;
-    for (unsigned order = 0; order <= BUDDY_MAX_ORDER; order++) {
+    for (unsigned order = 0; order <= PAGE_MAX_ORDER; order++) {
         untidy_ram();
         exhaust(order);
     }
@@ -261,7 +276,7 @@ static void nothing_is_lost(void **state)
 {
     (void)state;
     one_bank(MIB(64));
-    while (take(0, GFP_KERNEL)) {
+    while (take(0, GFP_RESERVE)) {
     }
     uint64_t handed = block_count * PAGE_SIZE, rest = MIB(64) - handed;
     assert_in_range(rest, MIB(64) / 128, MIB(64) * 16 / 1000);
@@ -273,7 +288,7 @@ static void large_blocks(void **state)
 {
     (void)state;
     one_bank(MIB(1024));
-    while (take(BUDDY_MAX_ORDER, GFP_KERNEL)) {
+    while (take(PAGE_MAX_ORDER, GFP_KERNEL)) {
     }
     assert_in_range(block_count, 252, 255);
     give_back_all();
@@ -289,36 +304,105 @@ static void zones(void **state)
     mm_ram_start();
     assert_true(linear_pa(take(0, GFP_KERNEL)) >= border);
     assert_true(linear_pa(take(3, GFP_DMA32)) < border);
-    while (take(0, GFP_DMA32))
+    while (take(0, GFP_DMA32 | GFP_RESERVE))
         assert_true(linear_pa(blocks[block_count - 1].va) < border);
     assert_true(linear_pa(take(0, GFP_KERNEL)) >= border);
     give_back_all();
-    while (take(0, GFP_KERNEL)) {
+    while (take(0, GFP_RESERVE)) {
     }
     assert_true(block_count * PAGE_SIZE > MIB(15)); // the low zone serves when the high is empty
     give_back_all();
     check_all_merged();
 }
 
-static void bad_requests(void **state)
+// Golden: with 513 MiB the block at frame 0x60000 has its buddy, 0x60100, outside of RAM.
+static void edge_of_ram(void **state)
 {
-    struct buddy_stats before, after;
+    struct page_stats stats;
+    (void)state;
+    one_bank(MIB(513));
+    while (take(PAGE_MAX_ORDER, GFP_RESERVE) || take(0, GFP_RESERVE)) {
+    }
+    give_back_all();
+    page_get_stats(&stats);
+    assert_int_equal(stats.extent_bytes, 0);
+    assert_false(mm_ram_given(0x60100));
+    check_all_merged();
+}
+
+// Order-1 blocks, so that no list of single pages comes in between.
+static void tail_of_list(void **state)
+{
+    char *at[8];
     (void)state;
     one_bank(MIB(16));
-    assert_null(buddy_alloc(BUDDY_MAX_ORDER + 1, GFP_KERNEL));
-    char *block = buddy_alloc(3, GFP_KERNEL);
-    buddy_get_stats(&before);
-    buddy_free(block, 2);             // wrong order
-    buddy_free(block + PAGE_SIZE, 0); // inside
-    buddy_free(block + 8, 3);         // not a page
-    buddy_free(&before, 0);           // not RAM
-    buddy_free(NULL, 0);
-    buddy_get_stats(&after);
+    char *block = page_alloc(4, GFP_KERNEL);
+    page_free(block, 4);
+    for (unsigned i = 0; i < 8; i++) {
+        at[i] = page_alloc(1, GFP_KERNEL);
+        assert_ptr_equal(at[i], block + i * 2 * PAGE_SIZE);
+    }
+    page_free(at[4], 1); // its buddy, 5, and the pair 6, 7 stay in use
+    page_free(at[2], 1); // 2 and 3 make an order-2 block
+    page_free(at[3], 1);
+    page_free(at[0], 1); // when 1 comes, 0 to 3 merge: to the tail
+    assert_ptr_equal(page_alloc(1, GFP_KERNEL), at[4]);
+    assert_ptr_equal(page_alloc(1, GFP_KERNEL), at[0]);
+    page_free(at[0], 1);
+    page_free(at[1], 1);
+    assert_ptr_equal(page_alloc(3, GFP_KERNEL), at[0]);
+    page_free(at[0], 3);
+    page_free(at[6], 1); // nothing to wait for: to the head
+    page_free(at[4], 1);
+    assert_ptr_equal(page_alloc(1, GFP_KERNEL), at[4]);
+}
+
+static void bad_requests(void **state)
+{
+    struct page_stats before, after;
+    (void)state;
+    one_bank(MIB(16));
+    assert_null(page_alloc(PAGE_MAX_ORDER + 1, GFP_KERNEL));
+    char *block = page_alloc(3, GFP_KERNEL);
+    page_get_stats(&before);
+    page_free(block, 2);             // wrong order
+    page_free(block, 0);             // not a single page
+    page_free(block + PAGE_SIZE, 0); // inside
+    page_free(block + 8, 3);         // not a page
+    page_free(&before, 0);           // not RAM
+    page_free(NULL, 0);
+    page_get_stats(&after);
     assert_memory_equal(&before, &after, sizeof(before));
-    buddy_free(block, 3);
-    buddy_get_stats(&before);
-    buddy_free(block, 3); // twice
-    buddy_get_stats(&after);
+    page_free(block, 3);
+    page_get_stats(&before);
+    page_free(block, 3); // twice
+    page_get_stats(&after);
+    assert_memory_equal(&before, &after, sizeof(before));
+}
+
+static void bad_single_frees(void **state)
+{
+    struct page_stats before, after;
+    (void)state;
+    one_bank(MIB(16));
+    char *page = page_alloc(0, GFP_KERNEL);
+    page_get_stats(&before);
+    page_free(page + 1, 0);
+    page_free(page + PAGE_SIZE - 8, 0);
+    page_free(page, 1);
+    page_free(linear_va(BASE - PAGE_SIZE), 0);
+    page_free(linear_va(BASE + MIB(16)), 0);
+    page_get_stats(&after);
+    assert_memory_equal(&before, &after, sizeof(before));
+    page_free(page, 0);
+    page_get_stats(&before);
+    page_free(page, 0); // on this CPU's list
+    page_get_stats(&after);
+    assert_memory_equal(&before, &after, sizeof(before));
+    page_drain();
+    page_get_stats(&before);
+    page_free(page, 0); // in the zone
+    page_get_stats(&after);
     assert_memory_equal(&before, &after, sizeof(before));
 }
 
@@ -328,20 +412,60 @@ static unsigned random_order(uint64_t random)
     return orders[random % sizeof(orders)];
 }
 
+static uint64_t pages_in_use(void)
+{
+    uint64_t pages = 0;
+    for (size_t i = 0; i < block_count; i++)
+        pages += 1ULL << blocks[i].order;
+    return pages;
+}
+
+// Every page is handed out, on a list of a CPU, free in its zone, or holds descriptors or tables.
+static void check_sums(void)
+{
+    struct zone_stats zone;
+    uint64_t managed = 0, free = 0, meta = 0, first = MM_RAM_END / PAGE_SIZE;
+    for (unsigned z = 0; page_get_zone_stats(z, &zone); z++) {
+        uint64_t listed = zone.extent;
+        for (unsigned order = 0; order <= PAGE_MAX_ORDER; order++)
+            listed += zone.free_blocks[order] << order;
+        assert_int_equal(listed, zone.free);
+        assert_true(zone.least_free <= zone.free);
+        assert_true(zone.per_cpu <= zone.pcp_high);
+        managed += zone.managed;
+        free += zone.free + zone.per_cpu;
+    }
+    for (uint64_t pfn = 0; pfn < first; pfn++)
+        meta += mm_ram_given(pfn) && mm_ram_is_meta(pfn);
+    assert_int_equal(managed, free + pages_in_use() + meta);
+}
+
+static unsigned random_gfp(uint64_t random)
+{
+    static const unsigned char flags[] = {GFP_KERNEL, GFP_KERNEL,  GFP_ATOMIC,
+                                          GFP_NOWAIT, GFP_RESERVE, GFP_ATOMIC | GFP_ZERO,
+                                          GFP_DMA32,  GFP_KERNEL};
+    return flags[random % sizeof(flags)];
+}
+
 static void torture(uint64_t seed, unsigned steps)
 {
     for (unsigned step = 0; step < steps; step++) {
         uint64_t random = mm_ram_random(&seed);
         bool grow = random % 1000 < (step / 2000 % 2 ? 400 : 600); // ebb and flow
         if (grow || !block_count)
-            take(random_order(random >> 10), random >> 40 & 1 ? GFP_KERNEL : GFP_ATOMIC);
+            take(random_order(random >> 10), random_gfp(random >> 40));
         else
             give_back((random >> 20) % block_count);
-        if (step % 8192 == 0)
+        if (step % 32768 == 0) {
+            check_sums();
             check_all_merged(); // free buddies are merged at any time, not only at the end
+        }
     }
+    check_sums();
     give_back_all();
     check_all_merged();
+    check_sums();
 }
 
 static void random_untidy(void **state)
@@ -349,7 +473,7 @@ static void random_untidy(void **state)
     (void)state;
     for (uint64_t seed = 1; seed <= 3; seed++) {
         untidy_ram();
-        torture(seed * 0x9e3779b97f4a7c15, 60000);
+        torture(seed * 0x9e3779b97f4a7c15, 200000);
     }
 }
 
@@ -357,7 +481,7 @@ static void random_small(void **state)
 {
     (void)state;
     one_bank(MIB(16));
-    torture(77, 200000);
+    torture(77, 400000);
 }
 
 int main(void)
@@ -367,8 +491,9 @@ int main(void)
         cmocka_unit_test(split_and_merge), cmocka_unit_test(zeroed),
         cmocka_unit_test(exhaustion),      cmocka_unit_test(nothing_is_lost),
         cmocka_unit_test(large_blocks),    cmocka_unit_test(zones),
-        cmocka_unit_test(bad_requests),    cmocka_unit_test(random_untidy),
-        cmocka_unit_test(random_small),
+        cmocka_unit_test(edge_of_ram),     cmocka_unit_test(tail_of_list),
+        cmocka_unit_test(bad_requests),    cmocka_unit_test(bad_single_frees),
+        cmocka_unit_test(random_untidy),   cmocka_unit_test(random_small),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,7 +5,7 @@
 //
 // unit-sources: net/arp.c net/checksum.c net/counters.c net/egress.c net/fastpath.c
 // unit-sources: net/icmp.c net/interface.c net/ip4.c net/ip4_fragment.c net/ip4_options.c
-// unit-sources: net/neigh.c net/net.c net/nexthop.c net/packet.c net/ping.c net/port.c
+// unit-sources: net/neigh.c net/net.c net/nexthop.c net/packet.c net/ping.c net/pool.c net/port.c
 // unit-sources: net/route4.c net/fib4.c net/fib4_chunk.c net/fib4_pool.c net/rib4.c
 // unit-sources: core/time/timer.c core/lib/rbtree.c core/lib/fmt.c tests/unit/net_sim.c
 // unit-ldflags: -Wl,--wrap=packet_alloc_bulk -Wl,--wrap=packet_free_bulk

@@ -5,7 +5,7 @@
 //
 // unit-sources: net/arp.c net/checksum.c net/counters.c net/egress.c net/fastpath.c
 // unit-sources: net/icmp.c net/interface.c net/ip4.c net/ip4_fragment.c net/ip4_options.c
-// unit-sources: net/neigh.c net/net.c net/nexthop.c net/packet.c net/ping.c net/port.c
+// unit-sources: net/neigh.c net/net.c net/nexthop.c net/packet.c net/ping.c net/pool.c net/port.c
 // unit-sources: net/route4.c net/fib4.c net/fib4_chunk.c net/fib4_pool.c net/rib4.c
 // unit-sources: core/time/timer.c core/lib/rbtree.c core/lib/fmt.c tests/unit/net_sim.c
 // unit-ldflags: -Wl,--wrap=packet_alloc_bulk -Wl,--wrap=packet_free_bulk
@@ -305,18 +305,16 @@ static size_t packets_out(void)
     return stats.total - stats.available;
 }
 
-// Packets for 250 hosts that do not answer: what waits is a part of the pool, everybody is asked.
+// Packets for 250 hosts that do not answer: what waits is the port's share, everybody is asked.
 static void test_queues_in_total(void **state)
 {
-    struct packet_pool_stats stats;
     (void)state;
-    packet_pool_get_stats(&stats);
     for (unsigned round = 0; round < 3; round++) {
         sim_pass(NSEC_PER_SEC);
         sim_clear();
         for (unsigned i = 0; i < 250 * NEIGH_QUEUE_MAX; i++)
             send_to(IP(192, 0, 2, 2) + i / NEIGH_QUEUE_MAX);
-        assert_int_equal(packets_out(), stats.total / 8);
+        assert_int_equal(packets_out(), port_waiting_max(&sim_ports[0]));
         assert_int_equal(sim_sent(0), 250);
         sim_clear();
         reply(IP(192, 0, 2, 251), target_mac); // nothing waited, and it works now
@@ -336,6 +334,25 @@ static void test_queues_in_total(void **state)
         assert_int_equal(packets_out(), 0);
         neigh_flush(NULL);
     }
+}
+
+// What waits for one port's hosts takes no room from another's.
+static void test_queues_of_ports(void **state)
+{
+    (void)state;
+    const unsigned share = port_waiting_max(&sim_ports[0]);
+    for (unsigned i = 0; i < 100 * NEIGH_QUEUE_MAX; i++)
+        send_to(IP(192, 0, 2, 2) + i / NEIGH_QUEUE_MAX);
+    assert_int_equal(packets_out(), share);
+    uint64_t before = sim_drops(1, DROP_NEIGHBOUR);
+    for (unsigned i = 0; i < NEIGH_QUEUE_MAX; i++)
+        send_to(IP(203, 0, 113, 77));
+    assert_int_equal(packets_out(), share + NEIGH_QUEUE_MAX);
+    assert_int_equal(sim_drops(1, DROP_NEIGHBOUR), before);
+    neigh_flush(&sim_ports[0]);
+    assert_int_equal(packets_out(), NEIGH_QUEUE_MAX);
+    neigh_flush(NULL);
+    assert_int_equal(packets_out(), 0);
 }
 
 static void test_link_flood(void **state)
@@ -490,6 +507,7 @@ int main(void)
         TEST(test_mac_change),
         TEST(test_scan),
         TEST(test_queues_in_total),
+        TEST(test_queues_of_ports),
         TEST(test_link_flood),
         TEST(test_static),
         TEST(test_static_before_subnet),

@@ -15,10 +15,10 @@
 #include <cmocka.h>
 
 #include "arch/pagetable.h"
-#include "mm/buddy.h"
 #include "mm/linear.h"
 #include "mm/memblock.h"
 #include "mm/page.h"
+#include "mm/page_alloc.h"
 #include "mm/pagetable.h"
 #include "mm_ram.h"
 #include "platform/platform.h"
@@ -45,7 +45,7 @@ static struct {
 // ---- What pagetable.c needs ------------------------------------------------------------------
 
 uint64_t *platform_pagetable_root(void) { return root; }
-bool buddy_ready(void) { return true; }
+bool page_alloc_ready(void) { return true; }
 paddr_t memblock_alloc(size_t bytes, size_t align)
 {
     (void)bytes, (void)align;
@@ -53,9 +53,9 @@ paddr_t memblock_alloc(size_t bytes, size_t align)
     return 0;
 }
 
-void *buddy_alloc(unsigned order, unsigned gfp)
+void *page_alloc(unsigned order, unsigned gfp)
 {
-    (void)gfp;
+    assert_int_equal(gfp_account(gfp), 1); // the only one of this program: page tables
     assert_int_equal(order, 0);
     if (tables_left == 0)
         return NULL;
@@ -73,6 +73,7 @@ static struct cached {
     int level;
 } tlb[TLB_ENTRIES];
 static uint64_t tlb_seed = 99;
+static unsigned invalidations;
 
 // A walk of our own: the leaf for `va`, 0 when there is none.
 static uint64_t hardware_walk(uintptr_t va, int *level)
@@ -126,6 +127,7 @@ void platform_pagetable_publish(uintptr_t va, uint64_t len)
 
 void platform_tlb_invalidate(uintptr_t va, uint64_t len)
 {
+    invalidations++;
     speculate();
     for (unsigned i = 0; i < TLB_ENTRIES; i++) {
         // An entry goes when any part of what it maps is named.
@@ -204,9 +206,17 @@ static int map(unsigned first, unsigned count, paddr_t pa, enum page_prot prot)
     return err;
 }
 
-static int unmap(unsigned first, unsigned count)
+// Late: leaves alone first; what the TLB keeps until the invalidation must not matter.
+static int unmap(unsigned first, unsigned count, bool late)
 {
-    int err = pagetable_unmap(page_at(first), count * PAGE_SIZE);
+    int err = late ? pagetable_unmap_lazy(page_at(first), count * PAGE_SIZE)
+                   : pagetable_unmap(page_at(first), count * PAGE_SIZE);
+    if (!err && late) {
+        unsigned before = invalidations;
+        speculate();
+        pagetable_invalidate(page_at(first), count * PAGE_SIZE);
+        assert_int_equal(invalidations, before + 1);
+    }
     for (unsigned i = 0; i < count && !err; i++)
         model[first + i].mapped = false;
     return err;
@@ -289,7 +299,7 @@ static void splitting(void **state)
     expect_leaves(0, 2, 0);
     assert_int_equal(protect(100, 5, PROT_RX), 0);
     expect_leaves(0, 1, 512);
-    assert_int_equal(unmap(512, 512), 0); // a whole block: nothing to split
+    assert_int_equal(unmap(512, 512, false), 0); // a whole block: nothing to split
     expect_leaves(0, 0, 512);
     check_pages(0, 2048);
     // 1 GiB into 511 blocks of 2 MiB and 511 pages, for one page.
@@ -325,7 +335,7 @@ static void existing_mapping_stays(void **state)
     expect_leaves(0, 0, 1);
     assert_int_equal(protect(700, 2, PROT_RW), -EFAULT);
     check_pages(0, 2048);
-    assert_int_equal(unmap(0, 2048), 0); // holes are allowed
+    assert_int_equal(unmap(0, 2048, false), 0); // holes are allowed
     check_pages(0, 2048);
 }
 
@@ -355,14 +365,14 @@ static void no_memory_while_splitting(void **state)
     (void)state;
     map(0, 2048, 0x80000000, PROT_RW);
     tables_left = 0;
-    assert_int_equal(unmap(5, 1), -ENOMEM);
+    assert_int_equal(unmap(5, 1, false), -ENOMEM);
     assert_int_equal(protect(5, 600, PROT_RO), -ENOMEM);
     check_pages(0, 2048);
     tables_left = 1; // one end can be split, the other not
-    assert_int_equal(unmap(5, 600), -ENOMEM);
+    assert_int_equal(unmap(5, 600, false), -ENOMEM);
     check_pages(0, 2048);
     tables_left = -1;
-    assert_int_equal(unmap(5, 600), 0);
+    assert_int_equal(unmap(5, 600, false), 0);
     check_pages(0, 2048);
 }
 
@@ -371,7 +381,7 @@ static void from_a_stock(void **state)
     struct page_stock stock = {.count = 2};
     (void)state;
     for (unsigned i = 0; i < 3; i++)
-        stock.pages[i] = linear_pa(buddy_alloc(0, 0));
+        stock.pages[i] = linear_pa(page_alloc(0, 1 << GFP_ACCOUNT_SHIFT));
     tables_left = 0;
     assert_int_equal(pagetable_map_stock(page_at(0), 0x5000, PAGE_SIZE, PROT_RW, &stock), -ENOMEM);
     check_pages(0, 4);
@@ -404,7 +414,7 @@ static void random_step(uint64_t random)
         err = map(first, count, random_pa(random, first), prot);
         want = mapped ? -EEXIST : 0;
     } else if (random % 10 < 7) {
-        err = unmap(first, count);
+        err = unmap(first, count, random >> 56 & 1);
         want = 0;
     } else {
         err = protect(first, count, prot);
@@ -415,14 +425,120 @@ static void random_step(uint64_t random)
     check_pages(first, count);
 }
 
+// ---- Looking at all of it ----------------------------------------------------------------------
+
+static struct {
+    unsigned next, runs; // the page after the last run
+    struct page_run last;
+} visited;
+
+static int visit_run(const struct page_run *run, void *arg)
+{
+    assert_ptr_equal(arg, &visited);
+    unsigned first = (unsigned)((run->va - WINDOW) / PAGE_SIZE);
+    for (; visited.next < first; visited.next++)
+        assert_false(model[visited.next].mapped);
+    assert_true(run->len % run->leaf_bytes == 0 && run->va % run->leaf_bytes == 0);
+    for (uint64_t at = 0; at < run->len; at += PAGE_SIZE, visited.next++) {
+        assert_true(model[visited.next].mapped);
+        assert_int_equal(model[visited.next].pa, run->pa + at);
+        assert_int_equal(all_prot_bits[model[visited.next].prot], run->bits);
+    }
+    const struct page_run *last = &visited.last; // would it have been part of this?
+    assert_false(visited.runs && last->va + last->len == run->va && last->bits == run->bits &&
+                 last->pa + last->len == run->pa && last->leaf_bytes == run->leaf_bytes);
+    visited.last = *run;
+    visited.runs++;
+    return 0;
+}
+
+static void check_visit(void)
+{
+    memset(&visited, 0, sizeof(visited));
+    assert_int_equal(pagetable_visit(visit_run, &visited), 0);
+    for (; visited.next < PAGES; visited.next++)
+        assert_false(model[visited.next].mapped);
+}
+
+static int stop_at_second(const struct page_run *run, void *arg)
+{
+    (void)run;
+    return ++*(int *)arg == 2 ? -EINTR : 0;
+}
+
+static void visiting(void **state)
+{
+    int runs = 0;
+    (void)state;
+    assert_int_equal(pagetable_visit(stop_at_second, &runs), 0);
+    assert_int_equal(runs, 0);
+    map(0, 512, 0x80000000, PROT_RW);          // a block
+    map(512, 5, 0x80000000 + MIB(2), PROT_RW); // pages, all adjoining
+    map(517, 3, 0x90000000, PROT_RW);          // elsewhere
+    map(520, 3, 0x90000000 + 0x3000, PROT_RO); // other protection
+    map(600, 1, 0x90000000 + 0x6000, PROT_RO); // behind a hole
+    map(8191, 1, 0x90000000, PROT_DEVICE);
+    check_visit();
+    assert_int_equal(visited.runs, 6);
+    assert_int_equal(pagetable_visit(stop_at_second, &runs), -EINTR);
+    assert_int_equal(runs, 2);
+    // Both ends of the address space.
+    start(NULL);
+    pagetable_map(0xffff000000000000, 0, PAGE_SIZE, PROT_RW);
+    pagetable_map(0 - PAGE_SIZE, 0x5000, PAGE_SIZE, PROT_RO);
+    runs = 10;
+    assert_int_equal(pagetable_visit(stop_at_second, &runs), 0);
+    assert_int_equal(runs, 12);
+}
+
+static void writable_and_executable(void **state)
+{
+    int level;
+    (void)state;
+    for (unsigned prot = PROT_RO; prot <= PROT_DEVICE; prot++)
+        map(prot * 600, 550, 0x80000000 + prot * MIB(4), prot);
+    assert_int_equal(pagetable_check_wx(), 0);
+    // Planted, since there is no name for it: a page, and the block of 2 MiB in front.
+    uintptr_t places[] = {page_at(PROT_RW * 600 + 500), page_at(0)};
+    for (unsigned i = 0; i < ARRAY_SIZE(places); i++) {
+        uint64_t *table = root, pte = hardware_walk(places[i], &level);
+        for (int n = 0; n < level; n++)
+            table = linear_va(table[places[i] >> (39 - 9 * n) & (ENTRIES - 1)] & PTE_ADDR_MASK);
+        table[places[i] >> (39 - 9 * level) & (ENTRIES - 1)] = pte & ~(PTE_PXN | PTE_AP_RO);
+        assert_int_equal(pagetable_check_wx(), i + 1);
+    }
+}
+
+// Nothing but the leaves goes before the invalidation; the same answers as unmap.
+static void late_unmapping(void **state)
+{
+    (void)state;
+    map(0, 1024, 0x80000000, PROT_RW);
+    unsigned before = invalidations;
+    for (unsigned page = 0; page < 1024; page += 512)
+        assert_int_equal(pagetable_unmap_lazy(page_at(page), MIB(2)), 0);
+    assert_int_equal(invalidations, before);
+    pagetable_invalidate(page_at(0), MIB(4)); // one for both
+    assert_int_equal(invalidations, before + 1);
+    memset(model, 0, sizeof(model));
+    check_pages(0, 2048);
+    assert_int_equal(pagetable_unmap_lazy(WINDOW, 0), -EINVAL);
+    map(0, 512, 0x80000000, PROT_RW);
+    tables_left = 0;
+    assert_int_equal(pagetable_unmap_lazy(page_at(5), PAGE_SIZE), -ENOMEM);
+    check_pages(0, 2048);
+}
+
 static void random_walk(void **state)
 {
     uint64_t seed = 0xfeedface;
     (void)state;
     for (unsigned step = 0; step < 8000; step++) {
         random_step(mm_ram_random(&seed));
-        if (step % 100 == 0)
+        if (step % 100 == 0) {
             check_pages(0, PAGES);
+            check_visit();
+        }
     }
     assert_in_range(arena_used, 3, 2 + PAGES / 512 + 2000);
 }
@@ -440,6 +556,9 @@ int main(void)
         TEST(no_memory_while_mapping),
         TEST(no_memory_while_splitting),
         TEST(from_a_stock),
+        TEST(late_unmapping),
+        TEST(visiting),
+        TEST(writable_and_executable),
         TEST(random_walk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,7 +6,7 @@
 //
 // unit-sources: drivers/pci/ecam.c drivers/pci/scan.c drivers/pci/bar.c drivers/pci/assign.c
 // unit-sources: drivers/pci/irq.c drivers/pci/pci.c drivers/pci/msix.c drivers/pci/msi_route.c
-// unit-sources: core/lib/dt.c core/lib/fmt.c
+// unit-sources: core/lib/dt.c core/lib/fmt.c mm/dma_tree.c
 // unit-sources: tests/unit/fake_pci.c
 // unit-sources: out/deps/libfdt/libfdt/fdt.c out/deps/libfdt/libfdt/fdt_sw.c
 // unit-sources: out/deps/libfdt/libfdt/fdt_ro.c

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Red-black tree: random insertions and removals against a sorted array, with the tree's rules
-// (order, no red child of a red node, equal black height, parent links) checked throughout.
+// (order, no red child of a red node, equal black height, parent links) checked throughout; sums of
+// subtrees that the tree keeps up to date.
 //
 // unit-sources: core/lib/rbtree.c
 
@@ -19,6 +20,7 @@ struct item {
     struct rb_node node;
     int key;
     bool in;
+    long sum; // of the keys of the subtree, in trees that keep it
 };
 
 static struct item items[NODES];
@@ -66,7 +68,7 @@ static void insert(struct rb_tree *tree, struct item *item)
 
 static void random_order(void **state)
 {
-    struct rb_tree tree = {NULL};
+    struct rb_tree tree = {0};
     unsigned count = 0;
     (void)state;
     srand(1);
@@ -88,7 +90,7 @@ static void random_order(void **state)
 
 static void sorted_order(void **state)
 {
-    struct rb_tree tree = {NULL};
+    struct rb_tree tree = {0};
     (void)state;
     assert_null(rb_first(&tree));
     for (int i = 0; i < NODES; i++) {
@@ -105,11 +107,56 @@ static void sorted_order(void **state)
     assert_null(tree.root);
 }
 
+static long sum_of(const struct rb_node *node)
+{
+    return node ? rb_entry(node, struct item, node)->sum : 0;
+}
+
+static void update_sum(struct rb_node *node)
+{
+    rb_entry(node, struct item, node)->sum =
+        key_of(node) + sum_of(node->left) + sum_of(node->right);
+}
+
+static long check_sums(const struct rb_node *node)
+{
+    long sum = node ? key_of(node) + check_sums(node->left) + check_sums(node->right) : 0;
+    assert_int_equal(sum_of(node), sum);
+    return sum;
+}
+
+static void sums(void **state)
+{
+    struct rb_tree tree = {NULL, update_sum};
+    unsigned count = 0;
+    (void)state;
+    srand(2);
+    for (unsigned i = 0; i < NODES; i++)
+        items[i] = (struct item){.key = 1 + (int)i * 1000};
+    for (unsigned step = 0; step < 20000; step++) {
+        struct item *item = &items[rand() % NODES];
+        if (!item->in) {
+            insert(&tree, item);
+            count++;
+        } else if (rand() % 4) {
+            rb_remove(&tree, &item->node);
+            item->in = false;
+            count--;
+        } else { // keeps its place
+            item->key = 1 + item->key / 1000 * 1000 + rand() % 900;
+            rb_updated(&tree, &item->node);
+        }
+        check(&tree, count);
+        check_sums(tree.root);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_order),
         cmocka_unit_test(sorted_order),
+        cmocka_unit_test(sums),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// vmalloc, stacks, ioremap and DMA memory: guard pages, gaps used again, memory given back, lack
-// of memory at each step, ranges that must be refused.
+// vmalloc, stacks, ioremap: guard pages, gaps used again, memory given back late and all at once,
+// lack of memory at each step, limits of accounts, ranges that must be refused. mm_ram.c ends the
+// test when an address or a page is used again before its invalidation. (Where areas are placed is
+// test_vmalloc_model.c's.)
 //
-// unit-sources: mm/vmalloc.c mm/dma.c mm/slab.c core/lib/rbtree.c tests/unit/mm_ram.c
+// unit-sources: mm/vmalloc.c core/lib/rbtree.c tests/unit/mm_ram.c
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,10 +14,12 @@
 
 #include <cmocka.h>
 
-#include "mm/buddy.h"
-#include "mm/dma.h"
+#include "host/host.h"
+#include "mm/account.h"
 #include "mm/linear.h"
-#include "mm/slab.h"
+#include "mm/page_alloc.h"
+#include "mm/percpu.h"
+#include "mm/reclaim.h"
 #include "mm/vmalloc.h"
 #include "mm_ram.h"
 #include "platform/platform.h"
@@ -23,32 +27,28 @@
 #define RAM_BASE 0x40000000ULL
 #define AREAS 60
 
-static unsigned cleaned, invalidated;
-
-void platform_cache_clean(const void *mem, size_t bytes)
-{
-    (void)mem;
-    cleaned += bytes;
-}
-void platform_cache_invalidate(const void *mem, size_t bytes)
-{
-    (void)mem;
-    invalidated += bytes;
-}
-
 static int start(void **state)
 {
     (void)state;
     mm_ram_reset();
     mm_ram_add(RAM_BASE, MIB(16));
     mm_ram_start();
-    return slab_init() || vmalloc_init();
+    host_fail_after(HOST_NEVER);
+    return vmalloc_init();
+}
+
+// Each test frees all that it had.
+static int stop(void **state)
+{
+    (void)state;
+    vmalloc_purge();
+    return host_allocations() != 0;
 }
 
 static uint64_t free_bytes(void)
 {
-    struct buddy_stats stats;
-    buddy_get_stats(&stats);
+    struct page_stats stats;
+    page_get_stats(&stats);
     return stats.free_bytes;
 }
 
@@ -82,15 +82,200 @@ static void guard_pages(void **state)
     assert_int_equal(totals().areas, 3);
     assert_int_equal(totals().bytes, KIB(32) + 3 * PAGE_SIZE);
     stack_free(b);
+    assert_false(is_mapped(b));
+    void *late = stack_alloc(PAGE_SIZE); // the gap is not one yet
+    assert_true((char *)late > c);
+    vmalloc_purge();
     void *wider = stack_alloc(2 * PAGE_SIZE); // would fit without its guard page
-    assert_true((char *)wider > c);
-    stack_free(wider);
+    assert_true((char *)wider > (char *)late);
     assert_ptr_equal(stack_alloc(PAGE_SIZE), b); // the first gap that fits
+    stack_free(wider);
+    stack_free(late);
     stack_free(a);
     stack_free(b);
     vfree(c);
     vfree(NULL);
+    stack_free(NULL);
     assert_int_equal(totals().areas, 0);
+}
+
+// ---- Lazy unmapping --------------------------------------------------------------------------
+
+static void one_invalidation_for_many(void **state)
+{
+    void *areas[60];
+    (void)state;
+    uint64_t before = free_bytes();
+    for (unsigned i = 0; i < ARRAY_SIZE(areas); i++)
+        areas[i] = vmalloc(PAGE_SIZE, GFP_KERNEL);
+    uint64_t in_use = free_bytes();
+    assert_int_equal(before - in_use, sizeof(areas) / sizeof(areas[0]) * PAGE_SIZE);
+    for (unsigned i = 0; i < ARRAY_SIZE(areas); i++) {
+        paddr_t pa;
+        enum page_prot prot;
+        pagetable_translate((uintptr_t)areas[i], &pa, &prot);
+        vfree(areas[i]);
+        assert_true(mm_ram_is_stale(pa));
+        assert_int_equal(vmalloc_size(areas[i]), 0);
+    }
+    assert_int_equal(free_bytes(), in_use); // nothing has come back
+    assert_int_equal(mm_ram_invalidations(), 0);
+    assert_int_equal(totals().areas, 0);
+    assert_int_equal(totals().lazy_areas, 60);
+    assert_int_equal(totals().lazy_bytes, 60 * PAGE_SIZE);
+    vmalloc_purge();
+    assert_int_equal(mm_ram_invalidations(), 1);
+    assert_int_equal(totals().purges, 1);
+    assert_int_equal(totals().lazy_areas + totals().lazy_bytes, 0);
+    assert_int_equal(free_bytes(), before);
+    vmalloc_purge(); // nothing to do
+    assert_int_equal(mm_ram_invalidations(), 1);
+}
+
+// The threshold with 16 MiB is 64 pages.
+static void purge_by_amount(void **state)
+{
+    (void)state;
+    for (unsigned round = 0; round < 10; round++) {
+        for (unsigned i = 0; i < 8; i++) {
+            vfree(vmalloc(8 * PAGE_SIZE, GFP_KERNEL));
+            assert_int_equal(mm_ram_invalidations(), round);
+        }
+        vfree(vmalloc(PAGE_SIZE, GFP_KERNEL));
+        assert_int_equal(mm_ram_invalidations(), round + 1);
+        assert_int_equal(totals().lazy_areas, 0);
+    }
+}
+
+static void purge_for_memory(void **state)
+{
+    void *most = NULL, *kept[16];
+    (void)state;
+    for (size_t bytes = MIB(16); !most; bytes -= PAGE_SIZE)
+        most = vmalloc(bytes, GFP_KERNEL);
+    vfree(most); // far beyond the threshold: comes back at once
+    assert_int_equal(totals().lazy_bytes, 0);
+    for (unsigned i = 0; i < ARRAY_SIZE(kept); i++)
+        kept[i] = vmalloc(4 * PAGE_SIZE, GFP_KERNEL);
+    for (unsigned i = 0; i < ARRAY_SIZE(kept); i++)
+        vfree(kept[i]);
+    unsigned before = mm_ram_invalidations();
+    assert_int_equal(totals().lazy_bytes, 64 * PAGE_SIZE);
+    size_t bytes = ALIGN_DOWN(free_bytes() + 32 * PAGE_SIZE, PAGE_SIZE); // needs some of it
+    struct zone_stats zone;
+    page_get_zone_stats(0, &zone);
+    most = vmalloc(bytes - zone.min * PAGE_SIZE, GFP_KERNEL);
+    assert_non_null(most);
+    assert_true(mm_ram_invalidations() > before);
+    vfree(most);
+}
+
+static void purge_for_address_space(void **state)
+{
+    (void)state;
+    size_t bytes = MIB(16) - 3 * PAGE_SIZE; // all of the window but two guards and a page
+    void *device = vmap(0x9000000, bytes, PROT_DEVICE);
+    assert_non_null(device);
+    void *page = vmalloc(1, GFP_KERNEL); // none: its guard does not fit
+    assert_null(page);
+    vunmap(device);
+    page = vmalloc(1, GFP_KERNEL);
+    vfree(page);
+    assert_int_equal(totals().lazy_areas, 1);
+    device = vmap(0x9000000, bytes, PROT_DEVICE);
+    assert_non_null(device);
+    assert_int_equal(totals().lazy_areas, 0);
+    vunmap(device);
+}
+
+static void purge_by_shrinker(void **state)
+{
+    (void)state;
+    uint64_t before = free_bytes();
+    vfree(vmalloc(60 * PAGE_SIZE, GFP_KERNEL));
+    assert_int_equal(before - free_bytes(), 60 * PAGE_SIZE);
+    assert_true(reclaim_run(0) >= 60);
+    assert_int_equal(free_bytes(), before);
+    assert_int_equal(reclaim_run(0), 0);
+}
+
+// An alias is gone when vunmap returns, and takes nobody's waiting areas along.
+static void aliases_wait_for_nothing(void **state)
+{
+    (void)state;
+    vfree(vmalloc(3 * PAGE_SIZE, GFP_KERNEL));
+    void *alias = vmap(0x9000000, PAGE_SIZE, PROT_DEVICE);
+    vunmap(alias);
+    assert_int_equal(mm_ram_invalidations(), 1);
+    assert_false(mm_ram_is_stale(0x9000000));
+    assert_int_equal(totals().lazy_areas, 1);
+    assert_ptr_equal(vmap(0xa000000, PAGE_SIZE, PROT_DEVICE), alias);
+    vunmap(alias);
+    vmalloc_purge();
+}
+
+// ---- Sizes, stacks, accounts -------------------------------------------------------------------
+
+static void sizes(void **state)
+{
+    (void)state;
+    char *area = vmalloc(PAGE_SIZE + 1, GFP_KERNEL);
+    assert_int_equal(vmalloc_size(area), 2 * PAGE_SIZE);
+    assert_int_equal(vmalloc_size(area + PAGE_SIZE), 0);
+    assert_int_equal(vmalloc_size(NULL), 0);
+    assert_int_equal(vmalloc_size((void *)PERCPU_BASE), 0);
+    assert_true(vmalloc_contains(area));
+    assert_false(vmalloc_contains((void *)(ARCH_VMALLOC_BASE - 1)));
+    vfree(area);
+}
+
+static void stacks(void **state)
+{
+    (void)state;
+    for (unsigned round = 0; round < 3; round++) {
+        uint64_t *stack = stack_alloc(KIB(16));
+        assert_int_equal(totals().stacks, 1);
+        assert_int_equal(totals().stack_bytes, KIB(16));
+        assert_int_equal(stack_high_water(stack, KIB(16)), 0);
+        stack[2047] = 1;
+        assert_int_equal(stack_high_water(stack, KIB(16)), 8);
+        stack[100] = 1; // zeroes above do not matter
+        assert_int_equal(stack_high_water(stack, KIB(16)), KIB(16) - 800);
+        memset(stack, 0x55, KIB(16));
+        assert_int_equal(stack_high_water(stack, KIB(16)), KIB(16));
+        stack_free(stack);
+        assert_int_equal(totals().stacks + totals().stack_bytes, 0);
+        vmalloc_purge();
+    }
+    assert_int_equal(totals().peak_bytes, KIB(16));
+}
+
+static MEM_ACCOUNT(tested, "tested");
+
+// The limit is for areas as a whole: one that would go over it takes no page at all.
+static void limit_of_an_account(void **state)
+{
+    const unsigned gfp = GFP_KERNEL | GFP_ACCOUNT(tested);
+    (void)state;
+    account_tested.limit = 20 * PAGE_SIZE;
+    void *first = vmalloc(12 * PAGE_SIZE, gfp);
+    assert_int_equal(account_tested.used, 12 * PAGE_SIZE);
+    uint64_t before = free_bytes();
+    assert_null(vmalloc(9 * PAGE_SIZE, gfp));
+    assert_int_equal(account_tested.used, 12 * PAGE_SIZE);
+    assert_int_equal(account_tested.peak, 12 * PAGE_SIZE);
+    assert_int_equal(account_tested.denied, 1);
+    assert_int_equal(free_bytes(), before);
+    void *second = vmalloc(8 * PAGE_SIZE, gfp);
+    assert_non_null(second);
+    vfree(first); // waits, and is charged meanwhile
+    assert_int_equal(account_tested.used, 20 * PAGE_SIZE);
+    first = vmalloc(12 * PAGE_SIZE, gfp); // until it stands in the way
+    assert_non_null(first);
+    vfree(first);
+    vfree(second);
+    vmalloc_purge();
+    assert_int_equal(account_tested.used, 0);
 }
 
 static void random_areas(void **state)
@@ -101,8 +286,7 @@ static void random_areas(void **state)
     } areas[AREAS];
     uint64_t seed = 17;
     (void)state;
-    void *first = vmalloc(1, 0); // what stays in use below: descriptors, an empty slab
-    vfree(first);
+    uint64_t before = free_bytes();
     for (unsigned step = 0; step < 8000; step++) {
         uint64_t random = mm_ram_random(&seed);
         unsigned i = random % AREAS;
@@ -122,12 +306,14 @@ static void random_areas(void **state)
         vfree(areas[i].va);
     assert_int_equal(totals().areas, 0);
     assert_int_equal(totals().bytes, 0);
+    assert_true(mm_ram_invalidations() * 4 < 4000); // thousands of areas
+    vmalloc_purge();
+    assert_int_equal(free_bytes(), before);
 }
 
 static void lack_of_memory(void **state)
 {
     (void)state;
-    vfree(vmalloc(1, 0));
     uint64_t before = free_bytes();
     assert_null(vmalloc(MIB(17), GFP_KERNEL)); // more than the window
     assert_null(vmalloc(SIZE_MAX, GFP_KERNEL));
@@ -140,19 +326,24 @@ static void lack_of_memory(void **state)
     mm_ram_fail_map_after(0);
     assert_false(mmio_valid(ioremap(0x9000000, 0x1000)));
     mm_ram_fail_map_after(-1);
+    host_fail_after(0);
+    assert_null(vmalloc(1, GFP_KERNEL));
+    assert_null(vmap(RAM_BASE, PAGE_SIZE, PROT_RW));
+    host_fail_after(HOST_NEVER);
+    vmalloc_purge();
     assert_int_equal(free_bytes(), before);
     assert_int_equal(totals().areas, 0);
     // Address space is left, RAM is not.
     void *most = vmalloc(MIB(8), GFP_KERNEL), *block;
     void **chain = NULL, **next;
-    while ((block = buddy_alloc(0, GFP_KERNEL))) {
+    while ((block = page_alloc(0, GFP_KERNEL))) {
         *(void **)block = chain;
         chain = block;
     }
     assert_null(vmalloc(MIB(1), GFP_KERNEL));
     for (; chain; chain = next) {
         next = *chain;
-        buddy_free(chain, 0);
+        page_free(chain, 0);
     }
     vfree(most);
     assert_int_equal(totals().areas, 0);
@@ -209,69 +400,25 @@ static void wrong_frees(void **state)
     assert_int_equal(totals().areas, 0);
 }
 
-static void dma_memory(void **state)
-{
-    const struct dma_device any = {.mask = UINT64_MAX, .coherent = true};
-    const struct dma_device deaf = {.mask = UINT32_MAX}, tiny = {.mask = 0xffffff};
-    paddr_t bus;
-    (void)state;
-    char *ring = dma_alloc(&any, 5000, &bus);
-    assert_ptr_equal(ring, linear_va(bus));
-    for (unsigned i = 0; i < 5000; i++)
-        assert_int_equal(ring[i], 0);
-    assert_int_equal(dma_map(&any, ring + 100, 200, DMA_TO_DEVICE), bus + 100);
-    assert_int_equal(cleaned + invalidated, 0); // a coherent device costs no maintenance
-    assert_int_equal(dma_map(&tiny, ring, 200, DMA_TO_DEVICE), 0);
-    const struct dma_device edge = {.mask = bus + 199, .coherent = true};
-    assert_int_equal(dma_map(&edge, ring, 200, DMA_TO_DEVICE), bus);
-    assert_int_equal(dma_map(&edge, ring, 201, DMA_TO_DEVICE), 0);
-    dma_free(&any, ring, 5000);
-    assert_null(dma_alloc(&tiny, 100, &bus));
-    assert_null(dma_alloc(&any, 0, &bus));
-    assert_null(dma_alloc(&any, MIB(5), &bus));
-
-    ring = dma_alloc(&deaf, 5000, &bus);
-    assert_ptr_not_equal(ring, linear_va(bus));
-    assert_true(cleaned >= 5000 && invalidated >= 5000);
-    paddr_t pa;
-    enum page_prot prot;
-    assert_int_equal(pagetable_translate((uintptr_t)ring, &pa, &prot), 0);
-    assert_int_equal(pa, bus);
-    assert_int_equal(prot, PROT_DEVICE);
-    dma_free(&deaf, ring, 5000);
-    cleaned = invalidated = 0;
-    char *packet = kmalloc(2048, GFP_KERNEL);
-    bus = dma_map(&deaf, packet, 2048, DMA_FROM_DEVICE);
-    assert_int_equal(cleaned, 2048);
-    dma_unmap(&deaf, bus, 2048, DMA_FROM_DEVICE);
-    assert_int_equal(invalidated, 2048);
-    kfree(packet);
-    assert_int_equal(totals().areas, 0);
-}
-
-// Above 4 GiB first, below where the device asks for it.
-static void dma_below_4g(void **state)
-{
-    const struct dma_device narrow = {.mask = UINT32_MAX, .coherent = true};
-    paddr_t bus;
-    (void)state;
-    mm_ram_reset();
-    mm_ram_add((4ULL << 30) - MIB(8), MIB(16));
-    mm_ram_start();
-    void *high = buddy_alloc(0, GFP_KERNEL), *low = dma_alloc(&narrow, 100, &bus);
-    assert_true(linear_pa(high) >> 32);
-    assert_int_equal(bus >> 32, 0);
-    assert_int_equal(dma_map(&narrow, high, 100, DMA_BIDIRECTIONAL), 0);
-    dma_free(&narrow, low, 100);
-}
-
-#define TEST(name) cmocka_unit_test_setup(name, start)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(guard_pages), TEST(random_areas), TEST(lack_of_memory), TEST(device_ranges),
-        TEST(wrong_frees), TEST(dma_memory),   TEST(dma_below_4g),
+        TEST(guard_pages),
+        TEST(one_invalidation_for_many),
+        TEST(purge_by_amount),
+        TEST(purge_for_memory),
+        TEST(purge_for_address_space),
+        TEST(purge_by_shrinker),
+        TEST(aliases_wait_for_nothing),
+        TEST(sizes),
+        TEST(stacks),
+        TEST(limit_of_an_account),
+        TEST(random_areas),
+        TEST(lack_of_memory),
+        TEST(device_ranges),
+        TEST(wrong_frees),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -45,3 +45,9 @@ static inline uint64_t pte_make_leaf(uint64_t pa, uint64_t prot_bits, int level)
 {
     return pa | prot_bits | (level == PT_LEVELS - 1 ? PTE_TABLE : 0) | PTE_VALID;
 }
+
+// The address at `offset` from the start of what kernel_root_table maps.
+static inline uint64_t pt_va(uint64_t offset) { return offset | ~0ULL << PT_VA_BITS; }
+// Of a leaf's attribute bits.
+static inline bool pte_writable(uint64_t bits) { return !(bits & PTE_AP_RO); }
+static inline bool pte_executable(uint64_t bits) { return !(bits & PTE_PXN); }

@@ -7,11 +7,13 @@
 #include "arch/layout.h"
 #include "arch/pagetable.h"
 #include "core/lib/types.h"
+#include "mm/kasan.h"
 #include "platform/common/image_pages.h"
 #include "platform/loongson/loongarch64/early.h"
 
 #define PAGE_BYTES (1UL << ARCH_PAGE_SHIFT)
 #define ENTRIES (1u << PT_INDEX_BITS)
+#define IMAGE_TABLES_MAX (KASAN_ENABLED ? KASAN_IMAGE_BYTES / MIB(2) : 1)
 
 typedef uint64_t table_t[ENTRIES];
 #define EARLY_TABLE __attribute__((section(".bss.early_tables"), aligned(4096)))
@@ -19,7 +21,8 @@ typedef uint64_t table_t[ENTRIES];
 table_t kernel_root_table EARLY_TABLE;
 table_t empty_root_table EARLY_TABLE;
 static table_t image_l1 EARLY_TABLE, image_l2 EARLY_TABLE;
-static table_t image_l3 EARLY_TABLE; // 2 MiB of image; the linker script holds it to that
+static table_t image_l3[IMAGE_TABLES_MAX] EARLY_TABLE;
+static table_t shadow_l1 EARLY_TABLE, shadow_l2 EARLY_TABLE, shadow_l3 EARLY_TABLE;
 
 extern char __early_tables_start[], __early_tables_end[];
 
@@ -40,10 +43,24 @@ static void map_image(void)
 {
     uintptr_t start = (uintptr_t)__image_start, end = (uintptr_t)__image_end;
     for (uintptr_t page = start; page < end; page += PAGE_BYTES) {
+        unsigned n = (page - start) / PAGE_BYTES;
         if (!image_page_is_guard(page))
-            *entry_in(image_l3, ARCH_IMAGE_BASE + page - start, 3) =
+            image_l3[n / ENTRIES][n % ENTRIES] =
                 pte_make_leaf(page, prot_bits[image_page_prot(page)], 3);
     }
+}
+
+// The shadow of the image, which is part of it: functions that have such shadow mark their frames
+// there from the first one on. One table is enough.
+static void map_shadow(void)
+{
+    const uint64_t shadow = ARCH_IMAGE_BASE / 8 + ARCH_KASAN_OFFSET;
+    set_table(kernel_root_table, shadow, 0, shadow_l1);
+    set_table(shadow_l1, shadow, 1, shadow_l2);
+    set_table(shadow_l2, shadow, 2, shadow_l3);
+    for (unsigned n = 0; n < sizeof(kasan_image_shadow) / PAGE_BYTES; n++)
+        shadow_l3[n] =
+            pte_make_leaf((uintptr_t)kasan_image_shadow + n * PAGE_BYTES, prot_bits[IMAGE_RW], 3);
 }
 
 void early_map(void)
@@ -52,6 +69,9 @@ void early_map(void)
         *(volatile uint64_t *)p = 0;
     set_table(kernel_root_table, ARCH_IMAGE_BASE, 0, image_l1);
     set_table(image_l1, ARCH_IMAGE_BASE, 1, image_l2);
-    set_table(image_l2, ARCH_IMAGE_BASE, 2, image_l3);
+    for (unsigned i = 0; i < IMAGE_TABLES_MAX; i++)
+        set_table(image_l2, ARCH_IMAGE_BASE + i * ENTRIES * PAGE_BYTES, 2, image_l3[i]);
     map_image();
+    if (KASAN_ENABLED)
+        map_shadow();
 }

@@ -143,16 +143,23 @@ static int copy_fdt(const struct efi_boot *boot, paddr_t pa, void *buffer, size_
 
 // ---- What is added ---------------------------------------------------------------------------
 
+static bool is_memory(const void *fdt, int node)
+{
+    int bytes;
+    const char *type = fdt_getprop(fdt, node, "device_type", &bytes);
+    return type && bytes == sizeof("memory") && memcmp(type, "memory", sizeof("memory")) == 0;
+}
+
 // Bytes of memory from `pa` on, as far as the tree names it. Only now is it known what may be read
-// without a fault.
+// without a fault. Such nodes stand below the root (Devicetree Specification 0.4, 3.4).
 static uint64_t memory_from(const void *fdt, paddr_t pa)
 {
-    int bytes, node = -1;
+    int bytes, node;
     if (fdt_address_cells(fdt, 0) != 2 || fdt_size_cells(fdt, 0) != 2)
         return 0;
-    while ((node = fdt_node_offset_by_prop_value(fdt, node, "device_type", "memory",
-                                                 sizeof("memory"))) >= 0) {
-        const fdt64_t *reg = fdt_getprop(fdt, node, "reg", &bytes);
+    fdt_for_each_subnode(node, fdt, 0)
+    {
+        const fdt64_t *reg = is_memory(fdt, node) ? fdt_getprop(fdt, node, "reg", &bytes) : NULL;
         for (; reg && bytes >= (int)(2 * sizeof(*reg)); reg += 2, bytes -= 2 * sizeof(*reg)) {
             uint64_t base = fdt64_ld(&reg[0]), size = fdt64_ld(&reg[1]);
             if (pa >= base && pa - base < size)

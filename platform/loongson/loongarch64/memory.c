@@ -4,6 +4,7 @@
 // and the maintenance of tables and TLB (LoongArch Reference Manual vol. 1, 4.2.4.7 INVTLB, 5.4).
 
 #include "arch/layout.h"
+#include "platform/loongson/common/shootdown.h"
 #include "platform/loongson/loongarch64/early.h"
 #include "platform/platform.h"
 
@@ -25,7 +26,7 @@ void platform_image_range(paddr_t *base, uint64_t *len)
 
 // Operation 6: entries of this address, global or of the given address-space number. The barrier
 // lets what comes after, table walks included, wait for the stores to the tables.
-static void tlb_drop(uintptr_t va, uint64_t len)
+void loongson_tlb_drop(uintptr_t va, uint64_t len)
 {
     uintptr_t first = ALIGN_DOWN(va, PAIR_BYTES);
     uint64_t pairs = DIV_ROUND_UP(va - first + len, PAIR_BYTES);
@@ -41,7 +42,5 @@ static void tlb_drop(uintptr_t va, uint64_t len)
 void platform_pagetable_publish(uintptr_t va, uint64_t len)
 {
     // An entry that was empty may sit in the TLB as such, beside its partner or after a fault.
-    tlb_drop(va, len);
+    loongson_tlb_drop(va, len);
 }
-
-void platform_tlb_invalidate(uintptr_t va, uint64_t len) { tlb_drop(va, len); }

@@ -5,6 +5,7 @@
 
 #include "core/lib/fmt.h"
 #include "platform/common/thread.h"
+#include "platform/loongson/common/shootdown.h"
 #include "platform/loongson/loongson3/internal.h"
 #include "platform/platform.h"
 
@@ -127,7 +128,7 @@ void loongson3_fault(struct trap_frame *frame)
     describe(&fault, frame);
     // The TLB has an invalid pair now, which nobody would drop if the pages are mapped later.
     if (fault.has_address)
-        platform_tlb_invalidate(fault.address, 1);
+        loongson_tlb_drop(fault.address, 1);
     fault_dispatch(frame, &fault);
     if (!of_thread)
         platform_halt();

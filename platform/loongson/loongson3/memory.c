@@ -9,6 +9,7 @@
 // its own code, would change the registers that it works with.
 
 #include "arch/pagetable.h"
+#include "platform/loongson/common/shootdown.h"
 #include "platform/loongson/loongson3/internal.h"
 #include "platform/platform.h"
 
@@ -88,7 +89,7 @@ void platform_pagetable_publish(uintptr_t va, uint64_t len)
 // Above this many pairs it is cheaper to drop everything: a CPU has some hundred entries.
 #define DROP_PAIRS_MAX 64
 
-void platform_tlb_invalidate(uintptr_t va, uint64_t len)
+void loongson_tlb_drop(uintptr_t va, uint64_t len)
 {
     uintptr_t first = ALIGN_DOWN(va, PAIR_BYTES);
     uint64_t pairs = (va - first + len + PAIR_BYTES - 1) / PAIR_BYTES;

@@ -5,8 +5,7 @@
 #include "core/sched/preempt.h"
 
 bool host_irqs_on = true;
-uintptr_t percpu_offsets[MAX_CPUS];
-DEFINE_PERCPU(unsigned, cpu_number);
+uintptr_t host_percpu_base;
 DEFINE_PERCPU(struct cpu_context, cpu_context);
 
 void preempt_check(void) {}

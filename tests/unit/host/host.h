@@ -15,3 +15,6 @@ size_t host_allocated_bytes(void);    // their sizes, as requested
 
 // rcu.c: callbacks wait until the test says that a grace period has passed.
 size_t host_rcu_run(void); // runs those waiting now; returns how many
+
+// thread.c: the sum of what thread_sleep_ns() was asked for; no time passes.
+extern uint64_t host_slept_ns;

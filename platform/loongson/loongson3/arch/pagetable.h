@@ -54,3 +54,14 @@ static inline uint64_t pte_make_leaf(uint64_t pa, uint64_t prot_bits, int level)
     (void)level;
     return pa >> PTE_PFN_SHIFT | prot_bits | PTE_VALID | PTE_GLOBAL;
 }
+
+// The address at `offset` from the start of what the first half of kernel_root_table maps: its last
+// entry is the image's (early_map.c), all others are of the vmalloc segment.
+static inline uint64_t pt_va(uint64_t offset)
+{
+    bool image = offset >> 36 == (1u << PT_INDEX_BITS) - 1;
+    return image ? offset | ~0ULL << PT_VA_BITS : offset + ARCH_VMALLOC_BASE;
+}
+// Of a leaf's attribute bits. A CPU without XI executes all.
+static inline bool pte_writable(uint64_t bits) { return bits & PTE_WRITABLE; }
+static inline bool pte_executable(uint64_t bits) { return !(bits & PTE_XI); }
