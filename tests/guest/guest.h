@@ -25,7 +25,13 @@ bool guest_failed(const char *file, int line, const char *condition);
 
 // Each file's tests, ended by a NULL name.
 extern const struct guest_test thread_tests[], interrupt_tests[], timer_tests[], softirq_tests[],
-    memory_tests[], libc_tests[], libc_string_tests[], libc_jump_tests[], libc_float_tests[];
+    memory_tests[], virtual_tests[], libc_tests[], libc_string_tests[], libc_jump_tests[],
+    libc_float_tests[], malloc_tests[], dma_tests[], fill_tests[], full_tests[], hammer_tests[],
+    hammer_long_tests[];
 
 // Runs one of the cases that must end in a fault report; returns if there is none of that name.
 void guest_fault_case(const char *name);
+// Does one of the damages that a sanitizer build must report; returns if nothing does.
+void guest_damage_case(const char *name);
+// Does what C does not define, and returns.
+void guest_undefined(void);

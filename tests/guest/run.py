@@ -18,6 +18,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "system"))
 
+from damage import (DAMAGE, NOT_SEEN, UNDEFINED, UNDEFINED_END,     # noqa: E402
+                    matches)
 from rig.machine import MACHINES as RIG     # noqa: E402
 
 QEMU = ["-nodefaults", "-nographic", "-no-reboot", "-serial", "stdio", "-net", "none"]
@@ -47,6 +49,20 @@ MACHINES = {
         ("loongson3-virt", "Loongson-3A1000", "4G"),
     ],
 }
+# (machine options, CPU, memory, mask of the `edu` device, options): memory lies at both sides of the
+# mask, and the contiguous area at one. LoongArch's QEMU has no such device.
+DMA_MACHINES = {
+    "arm64": [
+        ("virt,gic-version=3", "cortex-a72", "1536M", 0x7fffffff, "cma=16M"),
+        ("virt,gic-version=3", "cortex-a72", "1536M", 0x7fffffff, "cma=16M@0x50000000"),
+        ("virt,gic-version=3", "cortex-a72", "6G", 0xffffffff, "cma=64M"),
+    ],
+    "loongarch64": [("virt", "la464", "1G", None, "cma=64M")],
+    "loongson3": [
+        ("loongson3-virt", "Loongson-3A4000", "512M", 0xfffffff, "cma=32M@0x4000000"),
+        ("loongson3-virt", "Loongson-3A4000", "4G", 0xffffffff, "cma=64M"),
+    ],
+}
 FAULT_CPUS = {"arm64": ["cortex-a72"], "loongarch64": ["la464"],
               "loongson3": ["Loongson-3A4000", "Loongson-3A1000"]}
 CANNOT = {("Loongson-3A1000", "run-data"): "this CPU has no execute protection",
@@ -70,7 +86,7 @@ FAULTS = {
     "stack-overflow": Fault("stack overflow", "recurse", "write"),
     "thread-overflow": Fault('thread "deep"', "recurse", "write"),
     "interrupt": Fault(UNMAPPED, "fault_in_softirq", "write"),
-    "stack-smash": Fault("stack protector", "smash", None),
+    "stack-smash": Fault("stack protector|stack out of bounds", "smash", None),  # or KASAN
     "panic": Fault("as the test asked", "plain_panic", None),
 }
 # `panic=` value: (what the log ends with, whether QEMU must end by itself)
@@ -153,13 +169,15 @@ class Guest:
     def __init__(self, platform, image):
         self.platform, self.image = platform, image
         self.machines = MACHINES[platform]
+        self.is_kasan, self.is_ubsan = "-kasan" in image, "-ubsan" in image
 
-    def boot(self, machine, cpu, memory, cmdline, stop_at=None, log=None):
+    def boot(self, machine, cpu, memory, cmdline, stop_at=None, log=None, items="int",
+             extra=()):
         """The serial output, and whether QEMU ended by itself."""
         rig = RIG[self.platform]
         command = [rig.qemu, *QEMU, *rig.options, "-M", machine, "-cpu", cpu, "-m", memory,
-                   "-kernel", self.image, "-append", cmdline]
-        command += ["-d", "int", "-D", log] if log else []
+                   "-kernel", self.image, "-append", cmdline, *extra]
+        command += ["-d", items, "-D", log] if log else []
         with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT) as qemu:
             timer = concurrent.futures.ThreadPoolExecutor(1)
@@ -207,18 +225,42 @@ class Results:
         return text + (f", {self.skipped} skipped" if self.skipped else "")
 
 
+def count(where, output, results):
+    """Takes the lines of a run in."""
+    passed = len(re.findall(r"guest: pass ", output))
+    failures = re.findall(r"guest: FAIL (.*)", output)
+    results.passed += passed
+    for failure in failures:
+        results.add(False, f"{where}: {failure.strip()}")
+    for found in re.findall(r"ubsan: .*", output):
+        results.add(False, f"{where}: {found.strip()}")
+    if not re.search(rf"guest: {passed} passed, {len(failures)} failed", output):
+        results.add(False, f"{where}: the run did not reach its end", output[-3000:])
+    print(f"guest: {where}: {passed} passed, {len(failures)} failed", flush=True)
+
+
 def run_suites(guest, results):
     for machine, cpu, memory in guest.machines:
-        where = f"{machine} {cpu} {memory}"
-        output, _ = guest.boot(machine, cpu, memory, "panic=-1 loglevel=4")
-        passed = len(re.findall(r"guest: pass ", output))
-        failures = re.findall(r"guest: FAIL (.*)", output)
-        results.passed += passed
-        for failure in failures:
-            results.add(False, f"{where}: {failure.strip()}")
-        if not re.search(rf"guest: {passed} passed, {len(failures)} failed", output):
-            results.add(False, f"{where}: the run did not reach its end", output[-3000:])
-        print(f"guest: {where}: {passed} passed, {len(failures)} failed", flush=True)
+        if guest.is_kasan and memory == "16M":
+            memory = "24M"      # an eighth is shadow, the image is larger, freed memory waits
+        output, _ = guest.boot(machine, cpu, memory, "panic=-1 loglevel=4 memlimit=app:6M")
+        count(f"{machine} {cpu} {memory}", output, results)
+
+
+def run_dma(guest, results):
+    """With a device of short addresses, which must never have been given a longer one."""
+    for machine, cpu, memory, mask, option in DMA_MACHINES[guest.platform]:
+        where = f"dma: {machine} {cpu} {memory} mask {mask or 0:#x} {option}"
+        cmdline = f"panic=-1 {option}" + (f" edu_mask={mask:#x}" if mask else "") + " -- only dma"
+        extra = ["-device", f"edu,dma_mask={mask:#x}"] if mask else []
+        with tempfile.NamedTemporaryFile(prefix="sluice-", suffix=".log") as file:
+            output, _ = guest.boot(machine, cpu, memory, cmdline, log=file.name,
+                                   items="guest_errors", extra=extra)
+            log = Path(file.name).read_text(errors="replace")
+        count(where, output, results)
+        results.add("EDU" not in log, f"{where}: the device says", log[-2000:])
+        if mask:
+            results.add("bounce buffers at" in output, f"{where}: nothing was bounced", output)
 
 
 def fault_is_reported(guest, cpu, name, results):
@@ -239,6 +281,25 @@ def fault_is_reported(guest, cpu, name, results):
     return output + log
 
 
+def damage_is_reported(guest, name, results):
+    output, ended = guest.boot(*guest.machines[0], f"panic=-1 -- damage {name}", stop_at=NOT_SEEN)
+    results.add(ended and matches(name, output), f"damage {name}: wants {DAMAGE[name]}",
+                output[-3000:])
+    return output
+
+
+def undefined_is_reported(guest, results):
+    output, _ = guest.boot(*guest.machines[0], "panic=-1 -- undefined", stop_at=UNDEFINED_END)
+    for name, line in UNDEFINED.items():
+        results.add(re.search(rf"ubsan: tests/guest/undefined.c:\d+:\d+: {line}", output),
+                    f"undefined {name}: wants '{line}'", output[-3000:])
+    results.add(UNDEFINED_END.decode() in output, "undefined: goes on", output[-3000:])
+    output, ended = guest.boot(*guest.machines[0], "panic=-1 ubsan=panic -- undefined",
+                               stop_at=UNDEFINED_END)
+    results.add(ended and re.search(r"panic: ubsan: .*shift by 40", output),
+                "undefined: ubsan=panic", output[-3000:])
+
+
 def endings_are_followed(guest, results):
     for value, (phrase, by_itself) in ENDINGS.items():
         output, ended = guest.boot(*guest.machines[0], f"panic={value} -- fault panic",
@@ -251,19 +312,26 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--platform", default=platform, choices=MACHINES)
     parser.add_argument("--image", default=os.environ.get("GUEST_IMAGE"))
-    parser.add_argument("--one", choices=FAULTS)
+    parser.add_argument("--one", choices=[*FAULTS, *DAMAGE])
     options = parser.parse_args()
     guest = Guest(options.platform, options.image or f"out/{options.platform}/guest.img")
     results = Results()
     cpus = FAULT_CPUS[options.platform]
-    if options.one:
+    if options.one in DAMAGE:
+        print(damage_is_reported(guest, options.one, results))
+    elif options.one:
         print(fault_is_reported(guest, cpus[0], options.one, results))
     else:
         run_suites(guest, results)
+        run_dma(guest, results)
         for cpu in cpus:
             for name in FAULTS:
                 fault_is_reported(guest, cpu, name, results)
         endings_are_followed(guest, results)
+        if guest.is_ubsan:
+            undefined_is_reported(guest, results)
+        for name in DAMAGE if guest.is_kasan else []:
+            damage_is_reported(guest, name, results)
     print(results)
     return 1 if results.failed or not results.passed else 0
 

@@ -8,7 +8,8 @@
 #include "core/sync/mutex.h"
 #include "core/sync/rcu.h"
 #include "core/time/clock.h"
-#include "mm/buddy.h"
+#include "mm/kasan.h"
+#include "mm/page_alloc.h"
 #include "mm/slab.h"
 #include "mm/vmalloc.h"
 #include "tests/guest/guest.h"
@@ -178,8 +179,8 @@ static bool mutual_exclusion(void)
 
 static uint64_t free_bytes(void)
 {
-    struct buddy_stats stats;
-    buddy_get_stats(&stats);
+    struct page_stats stats;
+    page_get_stats(&stats);
     return stats.free_bytes;
 }
 
@@ -194,8 +195,38 @@ static bool detached_are_reaped(void)
         CHECK(thread_create(&thread, return_argument, NULL, &detached) == 0);
     thread_sleep_ns(100 * NSEC_PER_MSEC);
     vmalloc_get_stats(&after);
-    CHECK(after.areas == before.areas);
-    CHECK(free_bytes() + KIB(256) > free_before); // slabs may stay with their caches
+    CHECK(after.areas == before.areas && after.stacks == before.stacks);
+    vmalloc_purge(); // their stacks wait to be used again
+    slab_drain();
+    // The sanitizer keeps the shadow of the stacks.
+    CHECK(free_bytes() + KIB(256 + KASAN_ENABLED * 512) > free_before);
+    return true;
+}
+
+static int use_stack(void *arg)
+{
+    size_t bytes = (size_t)(uintptr_t)arg;
+    volatile char *room = __builtin_alloca(bytes);
+    room[0] = 1;
+    thread_sleep_ns(20 * NSEC_PER_MSEC);
+    return room[0];
+}
+
+// Twice, the second time on memory that stacks have used before.
+static bool stack_high_waters(void)
+{
+    struct thread *thread, *lazy;
+    for (int round = 0; round < 2; round++) {
+        CHECK(thread_create(&thread, use_stack, (void *)KIB(20), &plain) == 0);
+        CHECK(thread_create(&lazy, use_stack, (void *)16, &plain) == 0);
+        thread_sleep_ns(5 * NSEC_PER_MSEC);
+        size_t most = stack_high_water(thread->stack, thread->stack_bytes);
+        size_t least = stack_high_water(lazy->stack, lazy->stack_bytes);
+        CHECK(thread_join(thread, NULL) == 0 && thread_join(lazy, NULL) == 0);
+        CHECK(most > KIB(20) && most <= THREAD_STACK_DEFAULT);
+        CHECK(least > 64 && least < KIB(12));
+        vmalloc_purge();
+    }
     return true;
 }
 
@@ -280,6 +311,7 @@ const struct guest_test thread_tests[] = {
     {"thread FP state only where used", fp_only_where_used},
     {"mutex excludes", mutual_exclusion},
     {"detached threads are reaped", detached_are_reaped},
+    {"stack high-water mark", stack_high_waters},
     {"wait with deadline", wait_times_out},
     {"waits nest", waits_nest},
     {"RCU callback after the reader", rcu_waits_for_readers},

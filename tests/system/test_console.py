@@ -168,7 +168,13 @@ def test_show_memory_and_log(console):
 
 
 def test_show_threads(console):
-    assert "console" in console.command("show threads")
+    """Each thread with the most of its stack that it ever used; that of the start cannot tell."""
+    rows = re.findall(r"^ *\d+ (\S+) .* (\d+) +(\d+|-)\s*$", console.command("show threads"), re.M)
+    stacks = {name: (int(kib) << 10, most) for name, kib, most in rows}
+    assert stacks["idle"][1] == "-"
+    for name in "main", "console", "reaper":
+        size, most = stacks[name]
+        assert 200 < int(most) < size * 3 // 4, (name, size, most)
 
 
 def test_ping_host(running, console):
