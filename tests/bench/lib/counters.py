@@ -8,9 +8,9 @@ import struct
 import time
 
 MAGIC = 0x736c75696365636f
-VERSION = 2
+VERSION = 3
 HEAD_BYTES = 4096
-BURSTS = 130
+BURSTS = 514
 HEAD_FIELDS = ["magic", "version", "cpus", "funcs", "cpu_bytes", "request", "ack", "hold_us",
                "start_ns", "marks"]
 MARK_FIELDS = ["pc", "hits", "first_insns", "first_ns", "last_insns", "last_ns"]
@@ -27,20 +27,20 @@ class PluginError(Exception):
     """The plugin did not come up, or does not answer."""
 
 
-def write_params(path, shm, *, exact=False, hold_us=0, code=None, polled=False, marks=(),
-                 profile=(), idles=()):
+def write_params(path, shm, *, exact=False, hold_us=0, code=None, polled=False,
+                 turns=(POLLED, RESULT), marks=(), profile=(), idles=()):
     """
     `code` is an elf.Code, or None for a guest of which we have no ELF file; `polled`: whether
-    turns are counted, which takes the symbols POLLED and RESULT; `marks` and `idles` addresses
-    (those of `code` come by themselves); `profile` ranges (start, end, name).
+    turns are counted, which takes the symbols `turns`, a function and its variable; `marks` and
+    `idles` addresses (those of `code` come by themselves); `profile` ranges (start, end, name).
     """
     lines = [f"shm {shm}", f"hold {hold_us}"]
     if exact:
         lines.append("exact")
     if code and polled:
-        start, end = code.elf.function(POLLED)
+        start, end = code.elf.function(turns[0])
         lines.append(f"polled {start:#x} {end:#x}")
-        lines.append(f"result {code.elf.symbol(RESULT).addr:#x}")
+        lines.append(f"result {code.elf.symbol(turns[1]).addr:#x}")
     idles = [(pc, pc) for pc in idles] + (code.idles() if code else [])
     lines += [f"idle {pc:#x}\npause {pause:#x}" for pc, pause in idles]
     lines += [f"mark {pc:#x}" for pc in marks]

@@ -129,6 +129,15 @@ class Elf:
             raise KeyError(f"{self.path.name}: the symbol '{name}' has no size")
         return symbol.addr, symbol.addr + symbol.size
 
+    def read(self, addr, size):
+        """What the file holds for `addr`, in a section with contents."""
+        for section in self.sections:
+            if section.flags & SHF_ALLOC and section.type != SHT_NOBITS and \
+                    section.addr <= addr and addr + size <= section.addr + section.size:
+                at = section.offset + addr - section.addr
+                return self.blob[at:at + size]
+        raise KeyError(f"{self.path.name}: nothing is stored for {addr:#x}")
+
     def load_address(self, addr):
         """Where the loader puts what is linked for `addr`; None if it does not load it."""
         for segment in self.segments:
@@ -187,17 +196,27 @@ class Code:
         load = self.elf.load_address(addr)
         return None if load is None else (load + self.machine.untranslated) & MASK64
 
+    def _disassembly(self):
+        return subprocess.run([f"{self.machine.cross}objdump", "-d", "--no-show-raw-insn",
+                               str(self.elf.path)],
+                              capture_output=True, text=True, check=True).stdout
+
+    def return_from(self, name):
+        """The address that the only call of function `name` returns to."""
+        calls = re.findall(rf"^\s*([0-9a-f]+):\s+(?:{self.machine.call})\s.*<{name}>$",
+                           self._disassembly(), re.M)
+        if len(calls) != 1:
+            raise KeyError(f"{self.elf.path.name} calls '{name}' in {len(calls)} places, not one")
+        return int(calls[0], 16) + self.machine.call_bytes
+
     def idles(self):
         """
         [(address of an idle instruction, start of its function)]: interrupts may be let in between
         the two. Both also as they are untranslated.
         """
-        text = subprocess.run([f"{self.machine.cross}objdump", "-d", "--no-show-raw-insn",
-                               str(self.elf.path)],
-                              capture_output=True, text=True, check=True).stdout
         linked = self.elf.functions()
         pairs = []
-        for pc, word in re.findall(r"^\s*([0-9a-f]+):\s+(\S+)", text, re.M):
+        for pc, word in re.findall(r"^\s*([0-9a-f]+):\s+(\S+)", self._disassembly(), re.M):
             if word == self.machine.idle:
                 pc = int(pc, 16)
                 start = next((start for start, end, _ in linked if start <= pc < end), pc)

@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # All that differs between the machines that we measure on: how QEMU is called, how a configuration
-# gets into the guest, whose tools read its images, and how its idle instruction is called.
+# gets into the guest, whose tools read its images, what its instructions for idling and calling
+# are called, and where its address space has what.
 
+import re
 from dataclasses import dataclass
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parents[3]
 
 
 @dataclass(frozen=True)
@@ -19,6 +24,17 @@ class Machine:
     boot_memories: list     # two sizes: starts are compared
     least_ram: bool = True  # the machine takes less RAM than we need, so that it can be searched
     config_by: str = "fw_cfg"   # or "initrd", where QEMU offers no fw_cfg
+    call: str = "bl"        # mnemonic; what it returns to is so many bytes behind it:
+    call_bytes: int = 4
+    walks_tables: bool = True   # QEMU's debugger port finds what only page tables map
+
+    def layout(self, name):
+        """A number of the machine's arch/layout.h."""
+        header, = TOP.glob(f"platform/**/{self.name}/arch/layout.h")
+        found = re.search(rf"^#define ARCH_{name} (\w+)$", header.read_text(), re.M)
+        if not found:
+            raise KeyError(f"{header.relative_to(TOP)} has no ARCH_{name}")
+        return int(found[1], 0)
 
 
 MACHINES = {machine.name: machine for machine in [
@@ -56,5 +72,8 @@ MACHINES = {machine.name: machine for machine in [
         boot_memories=["512M", "8G"],
         least_ram=False,    # QEMU: at least 512 MiB
         config_by="initrd",
+        call="jal",
+        call_bytes=8,       # the delay slot
+        walks_tables=False,     # its TLB is the guest's software's
     ),
 ]}

@@ -127,11 +127,12 @@ def save(name, result):
     return path.relative_to(TOP)
 
 
-def check_budgets(checks):
+def check_budgets(checks, digits=0):
     """checks: [(name, value, limit, unit)], a value above the limit misses. Rows, all kept?"""
     rows, kept = [], True
     for name, value, limit, unit in checks:
         good = value is not None and value <= limit
         kept = kept and good
-        rows.append([name, number(value), number(limit), unit, "ok" if good else "MISSED"])
+        rows.append([name, number(value, digits), number(limit, digits), unit,
+                     "ok" if good else "MISSED"])
     return rows, kept

@@ -15,11 +15,11 @@
 #include <stdint.h>
 
 #define SHM_MAGIC 0x736c75696365636full
-#define SHM_VERSION 2
+#define SHM_VERSION 3
 #define SHM_HEAD_BYTES 4096
 #define SHM_MAX_CPUS 16 // QEMU moves its per-vCPU storage beyond this, under the copier's feet
 #define SHM_MAX_MARKS 32
-#define SHM_BURSTS 130 // packets of a turn 0..128; the last slot takes all above
+#define SHM_BURSTS 514 // results of a turn 0..512; the last slot takes all above
 
 // A program counter of interest: when it was first and last executed.
 struct shm_mark {

@@ -87,13 +87,14 @@ def code(request, tmp_path_factory):
     return made
 
 
-def run_loop(code, **options):
+def run_loop(code, mark="end_reached", **options):
     guest = vm.Guest(name=f"selftest loop {code.machine.name}", kernel=code.elf.path,
                      memory="512M")
     machine = vm.Vm(code.machine, guest, plugin=tools.PLUGIN, ports=0)
     functions = code.functions()
     counters.write_params(machine.params, machine.counters, code=code, polled=True,
-                          marks=[code.elf.symbol("end_reached").addr], profile=functions,
+                          marks=[mark if isinstance(mark, int) else code.elf.symbol(mark).addr],
+                          profile=functions,
                           **options)
     with machine:
         count = counters.Counters(machine.counters)
@@ -159,6 +160,15 @@ def test_profile(code, exact):
     assert busy["fastpath_poll"] == sum(loop.poll(n) for n in RESULTS[:-1] if n)
     rows = profile.top([(0, 0, name) for name in names], shot.profile["all"], 100, limit=2)
     assert [row[0] for row in rows][-2:] == ["(all others)", "sum"]
+
+
+def test_return_of_the_only_call(code):
+    shot, mark, _ = run_loop(code, code.return_from("fastpath_poll"), exact=True)
+    assert mark["hits"] == shot.turns
+    call = 2    # with its argument, on each machine
+    assert mark["first_insns"] == code.loop.start + call + code.loop.poll(RESULTS[0])
+    with pytest.raises(KeyError, match="0 places"):
+        code.return_from("_start")
 
 
 def test_hold_adds_no_instruction(code):
