@@ -12,7 +12,7 @@
 // `memlimit=NAME:BYTES[,...]` sets limits; over its limit a component gets NULL and nobody else
 // notices.
 //
-// Context: any.
+// Context: any, but for account_at, which is for threads.
 
 #pragma once
 

@@ -10,6 +10,7 @@
 
 #include <string.h>
 
+#include "core/debug/log.h"
 #include "mm/cma.h"
 #include "mm/dma_bounce.h"
 #include "mm/linear.h"
@@ -27,19 +28,24 @@
 bool dma_reaches(const struct dma_device *dev, paddr_t pa, size_t bytes)
 {
     uint64_t bus = pa + dev->bus_offset;
-    // Bus address 0 means "none" to callers.
-    return pa >= dev->first && bus && bus <= dev->mask && bytes && bytes - 1 <= dev->mask - bus;
+    // Bus address 0 means "none" to callers; one below the first has wrapped.
+    return pa >= dev->first && bus >= dev->first + dev->bus_offset && bus && bus <= dev->mask &&
+           bytes && bytes - 1 <= dev->mask - bus;
 }
 
-// The highest physical address within reach; below `first`: there is none.
+// The highest physical address within reach; below `first`, or 0: there is none.
 static paddr_t last_of(const struct dma_device *dev)
 {
     return dev->mask < dev->first + dev->bus_offset ? 0 : dev->mask - dev->bus_offset;
 }
 
+// A window that starts where RAM does keeps nothing out.
 paddr_t dma_reach(const struct dma_device *dev)
 {
-    return dev->bus_offset || dev->first ? 0 : dev->mask;
+    paddr_t lowest = 0;
+    uint64_t len;
+    bool all_below = !dev->first || (memblock_next_memory(&lowest, &len) && lowest >= dev->first);
+    return all_below && !dev->bus_offset ? dev->mask : 0;
 }
 
 // Whether there is RAM at both sides of the device's limits.
@@ -50,7 +56,7 @@ static void look_at_ram(const struct dma_device *dev, bool *some, bool *all)
     *some = false;
     *all = true;
     for (; memblock_next_memory(&base, &len); base += len) {
-        *some = *some || (base <= last && base + len - 1 >= dev->first);
+        *some = *some || (last && base <= last && base + len - 1 >= dev->first);
         *all = *all && base >= dev->first && base + len - 1 <= last;
     }
 }
@@ -169,8 +175,10 @@ void dma_free(const struct dma_device *dev, void *mem, size_t bytes)
     if (!dev->coherent) {
         enum page_prot prot;
         paddr_t pa;
-        if (pagetable_translate((uintptr_t)mem, &pa, &prot))
+        if (pagetable_translate((uintptr_t)mem, &pa, &prot)) {
+            log_err("dma: free of %p, which is not mapped", mem);
             return;
+        }
         vunmap(mem);
         mem = linear_va(pa);
     }

@@ -37,12 +37,13 @@ void dma_from_tree(struct dma_device *dev, const struct dt_node *node, const str
 // beyond, this makes the bounce buffers. -EIO: the device reaches no RAM; -ENOMEM: there is no
 // memory for bounce buffers, and dma_map will refuse what is out of reach.
 int dma_set_mask(struct dma_device *dev, uint64_t mask);
-// The highest physical address that the device reaches, if it reaches all below it under the same
-// addresses; else 0.
+// The highest physical address that the device reaches, if it reaches all RAM below it under the
+// same addresses; else 0.
 paddr_t dma_reach(const struct dma_device *dev);
 
 // Zeroed, page-aligned memory; *bus is its address for the device. Above the largest block of the
-// page allocator it comes from the contiguous area (mm/cma.h). NULL: none within the mask.
+// page allocator it comes from the contiguous area (mm/cma.h). NULL: none within the mask. Where
+// the device is not coherent, it takes naturally aligned loads and stores only (no memset, memcpy).
 void *dma_alloc(const struct dma_device *dev, size_t bytes, paddr_t *bus);
 void dma_free(const struct dma_device *dev, void *mem, size_t bytes);
 

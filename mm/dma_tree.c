@@ -78,7 +78,7 @@ void dma_from_tree(struct dma_device *dev, const struct dt_node *node, const str
         return;
     }
     dev->mask = stretch.last;
-    dev->bus_last = stretch.last;
+    dev->bus_last = MAX(stretch.last, 1); // 0 would be no limit
     dev->bus_offset = stretch.offset;
     dev->first = stretch.first - stretch.offset;
 }

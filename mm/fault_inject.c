@@ -53,8 +53,8 @@ static bool shall_fail(struct site *site)
         unsigned round = armed_round;
         return atomic_exchange(&site->round, round) != round;
     }
-    case FAULT_EVERY:
-        return atomic_fetch_add(&requests, 1) % number == number - 1;
+    case FAULT_EVERY: // 0: of another mode, armed between our two looks
+        return atomic_fetch_add(&requests, 1) % MAX(number, 1) == number - 1;
     case FAULT_NTH:
         return atomic_fetch_add(&requests, 1) == number - 1;
     case FAULT_SITE:

@@ -101,6 +101,8 @@ static int table_cut(struct table *table, paddr_t base, paddr_t end)
         paddr_t old_end = range_end(&old);
         if (old.base >= end || old_end <= base)
             continue;
+        if (old_end > end && old.base < base && table->count == MEMBLOCK_MAX_RANGES)
+            return -ENOSPC; // a hole in this range alone: nothing was cut so far
         table_delete(table, i, i + 1);
         int err = 0;
         if (old_end > end)

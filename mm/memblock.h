@@ -25,8 +25,8 @@ int memblock_add(paddr_t base, uint64_t len);
 // Marks as taken; may lie outside RAM. 0 or -EINVAL; when the table is full, the gap between two
 // neighbours is taken as well.
 int memblock_reserve(paddr_t base, uint64_t len);
-// Forgets RAM of the range (`no-map` reservations: it must not even be mapped). -EINVAL, -ENOSPC;
-// the rest of a range stays, but for -ENOSPC, which loses it.
+// Forgets RAM of the range (`no-map` reservations: it must not even be mapped). -EINVAL; -ENOSPC: a
+// hole, but no room in the table for what is behind it; nothing is changed.
 int memblock_remove(paddr_t base, uint64_t len);
 // Forgets RAM so that no more than `bytes` in total remain, from the top (`mem=`).
 void memblock_limit(uint64_t bytes);

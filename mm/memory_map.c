@@ -116,25 +116,48 @@ static void add_memory_nodes(void)
     }
 }
 
-static void clip_to(const struct dt_node *node, paddr_t base, uint64_t len)
+// linux,usable-memory-range: a crash kernel may have one range low and one high.
+#define USABLE_MAX 8
+static struct memblock_range usable[USABLE_MAX];
+static unsigned usable_count;
+
+static void note_usable(const struct dt_node *node, paddr_t base, uint64_t len)
 {
-    (void)node;
-    base = ALIGN_UP(base, PAGE_SIZE);
-    paddr_t end = ALIGN_DOWN(base + len, PAGE_SIZE);
-    if (base >= end || end > ARCH_LINEAR_BYTES)
+    paddr_t first = ALIGN_UP(base, PAGE_SIZE);
+    paddr_t end = ALIGN_DOWN(MIN(base + (len - 1), ARCH_LINEAR_BYTES - 1) + 1, PAGE_SIZE);
+    if (base >= ARCH_LINEAR_BYTES || first >= end)
         return;
-    if (base)
-        memblock_remove(0, base);
-    if (end < ARCH_LINEAR_BYTES)
-        memblock_remove(end, ARCH_LINEAR_BYTES - end);
+    if (usable_count < USABLE_MAX)
+        usable[usable_count++] = (struct memblock_range){first, end - first};
+    else
+        log_warn("memory: %s: usable range at 0x%llx is one too many", node->name, (ull)base);
+}
+
+// What lies in none of them goes.
+static void clip_to_usable(void)
+{
+    for (paddr_t at = 0, end; usable_count && at < ARCH_LINEAR_BYTES; at = end) {
+        paddr_t next = end = ARCH_LINEAR_BYTES;
+        for (unsigned i = 0; i < usable_count; i++) {
+            paddr_t first = MAX(usable[i].base, at), behind = usable[i].base + usable[i].len;
+            if (behind > at && first < next) {
+                next = first;
+                end = behind;
+            }
+        }
+        if (next > at)
+            memblock_remove(at, next - at);
+    }
 }
 
 static void add_memory(void)
 {
     add_memory_nodes();
     const struct dt_node *chosen = dt_by_path("/chosen");
+    usable_count = 0;
     if (chosen)
-        for_ranges(chosen, "linux,usable-memory-range", clip_to);
+        for_ranges(chosen, "linux,usable-memory-range", note_usable);
+    clip_to_usable();
     if (!memblock_memory_bytes())
         panic("boot: the device tree names no usable memory");
 }
@@ -164,11 +187,20 @@ static void reserve_own(void)
 
 static void set_aside(const char *name, paddr_t base, uint64_t len, bool no_map)
 {
-    if (no_map && is_own(base, len)) {
+    // A range may end at 2^64.
+    if (base < ARCH_LINEAR_BYTES && base + (len - 1) >= base)
+        len = MIN(len, ARCH_LINEAR_BYTES - base);
+    // What is taken out of RAM goes by whole pages.
+    paddr_t first = ALIGN_DOWN(base, PAGE_SIZE);
+    if (no_map && is_own(first, ALIGN_UP(base + len, PAGE_SIZE) - first)) {
         log_warn("memory: %s at 0x%llx: no-map ignored, it holds what is in use", name, (ull)base);
         no_map = false;
     }
     int err = no_map ? memblock_remove(base, len) : memblock_reserve(base, len);
+    if (err == -ENOSPC) { // no room for the two pieces
+        log_warn("memory: %s at 0x%llx: too many ranges, it stays mapped", name, (ull)base);
+        err = memblock_reserve(base, len);
+    }
     if (err)
         log_warn("memory: %s at 0x%llx ignored: error %d", name, (ull)base, err);
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Fills memblock from the device tree: /memory nodes, `mem=`, then what is taken: image, tree,
-// header's reservations, /reserved-memory (`no-map` ranges are not even mapped), initrd, the
-// contiguous area. The tree is foreign: ranges may be unsorted, overlap, wrap or make no sense,
-// which costs a line in the log.
+// header's reservations, initrd, /reserved-memory (`no-map` ranges are not even mapped, but next to
+// the image), the contiguous area. The tree is foreign: ranges may be unsorted, overlap, wrap or
+// make no sense, which costs a line in the log.
 
 #pragma once
 

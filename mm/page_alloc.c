@@ -186,6 +186,11 @@ static struct page *try_zones(unsigned order, unsigned gfp, enum watermark mark)
     return page;
 }
 
+static bool may_reclaim(unsigned gfp)
+{
+    return gfp_may_sleep(gfp) && preemptible() && !reclaim_is_mine();
+}
+
 // Memory is short: the thread is waked, then down to the min watermark, then what this CPU's lists
 // hold back, then, for who may sleep, what others can give back, with more pressure each time.
 static struct page *alloc_slowly(unsigned order, unsigned gfp)
@@ -196,7 +201,7 @@ static struct page *alloc_slowly(unsigned order, unsigned gfp)
         return page;
     page_drain();
     page = try_zones(order, gfp, WMARK_MIN);
-    if (page || !gfp_may_sleep(gfp) || !preemptible() || reclaim_is_mine())
+    if (page || !may_reclaim(gfp))
         return page;
     for (unsigned priority = RECLAIM_PRIORITY_MAX + 1; !page && priority-- > 0;) {
         reclaim_run(priority);
@@ -216,11 +221,22 @@ static struct page *alloc_pages(unsigned order, unsigned gfp)
     return page;
 }
 
+// What the sanitizer keeps in quarantine is charged still: with it, a second try comes after that.
+static bool charge(unsigned account, size_t bytes, unsigned gfp)
+{
+    if (account_charge(account, bytes) == 0)
+        return true;
+    return KASAN_ENABLED && may_reclaim(gfp) && reclaim_run(0) &&
+           account_charge(account, bytes) == 0;
+}
+
 static __noinline void *alloc_general(unsigned order, unsigned gfp)
 {
+    if (order > PAGE_MAX_ORDER)
+        return NULL;
     unsigned account = gfp_account(gfp);
     size_t bytes = PAGE_SIZE << order;
-    if (order > PAGE_MAX_ORDER || account_charge(account, bytes))
+    if (!charge(account, bytes, gfp))
         return NULL;
     struct page *page = alloc_pages(order, gfp);
     if (!page) {

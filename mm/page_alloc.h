@@ -28,7 +28,8 @@ int page_alloc_init(void);
 // none, or when the account of `gfp` is over its limit. The caller owns them until page_free with
 // the same order.
 void *page_alloc(unsigned order, unsigned gfp);
-// A free of what is no such block is refused and logged; debug builds panic.
+// A free of what is no such block is refused and logged; debug builds panic. In RAM that was never
+// handed out it faults: there is no descriptor.
 void page_free(void *pages, unsigned order);
 
 // The smallest order whose block holds `bytes`; above PAGE_MAX_ORDER: none does.

@@ -46,11 +46,16 @@ static bool is_leaf(uint64_t pte, int level) { return pte_valid(pte) && !pte_is_
 // The walker reads entries while we write them: one plain store, never torn or repeated.
 static void entry_set(uint64_t *entry, uint64_t pte) { *(volatile uint64_t *)entry = pte; }
 
+// Whether an entry has room for the address of this page: others would change its attributes, or
+// become the address of something else.
+static bool pa_fits(paddr_t pa) { return pte_address(pte_make_leaf(pa, 0, PT_LAST)) == pa; }
+
 static bool range_ok(uintptr_t va, paddr_t pa, uint64_t len)
 {
     uint64_t end;
     return len && IS_ALIGNED(va | pa | len, PAGE_SIZE) &&
-           !__builtin_add_overflow(va, len - 1, &end) && !__builtin_add_overflow(pa, len - 1, &end);
+           !__builtin_add_overflow(va, len - 1, &end) &&
+           !__builtin_add_overflow(pa, len - 1, &end) && pa_fits(pa + len - PAGE_SIZE);
 }
 
 // ---- Table pages -----------------------------------------------------------------------------

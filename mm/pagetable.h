@@ -4,8 +4,8 @@
 // levels, index bits, block levels, entry encoding; platform.h: invalidation and barriers).
 //
 // Context: thread or boot; one lock inside. Physical and virtual ranges are page-aligned; -EINVAL
-// when they are not, are empty or wrap. Tables stay when their last entry is unmapped: the next
-// mapping there uses them again.
+// when they are not, are empty, wrap, or are beyond what entries can hold. Tables stay when their
+// last entry is unmapped: the next mapping there uses them again.
 
 #pragma once
 

@@ -218,12 +218,17 @@ static unsigned take_from_slab(struct slab_cache *cache, struct page *slab, void
                                unsigned count)
 {
     unsigned taken = 0;
-    while (taken < count && slab->freed != SLAB_NO_OBJECT)
+    // No more than there can be: an object that was freed twice makes the chain a ring.
+    while (taken < count && slab->freed != SLAB_NO_OBJECT && slab->used + taken < slab->fresh)
         objects[taken++] = take_freed(cache, slab);
     if (taken < count)
         taken += take_fresh(cache, slab, objects + taken, count - taken);
-    set_used(cache, slab, slab->used + taken);
-    cache->objects_out += taken;
+    // What a broken chain lost counts as out: as room, it would be looked for again and again.
+    unsigned used = slab->used + taken;
+    if (slab->freed == SLAB_NO_OBJECT)
+        used = MAX(used, slab->fresh);
+    cache->objects_out += used - slab->used;
+    set_used(cache, slab, used);
     return taken;
 }
 
@@ -472,10 +477,10 @@ static int register_cache(struct slab_cache *cache)
     return err;
 }
 
-static void set_registered(const struct slab_cache *cache, struct slab_cache *to)
+static void unregister_cache(const struct slab_cache *cache)
 {
     irq_flags_t flags = spin_lock_irqsave(&caches_lock);
-    slab_hot.caches[cache->index] = to;
+    slab_hot.caches[cache->index] = NULL;
     spin_unlock_irqrestore(&caches_lock, flags);
 }
 
@@ -544,30 +549,32 @@ struct slab_cache *slab_cache_create(const char *name, size_t bytes, size_t alig
     return slab_cache_make(name, bytes, align, gfp, construct);
 }
 
-// All that any CPU and any list holds; the cache is nobody's any more.
+// All that any CPU and any list holds. Returns the objects in use; with any, everything stays,
+// since their owners go on using the arrays of their CPUs, without the lock.
 static size_t empty_cache(struct slab_cache *cache, struct list *doomed)
 {
     irq_flags_t flags = spin_lock_irqsave(&cache->lock);
-    for (unsigned cpu = 0; cache->arrays != &slab_no_array && cpu < percpu_cpus(); cpu++)
+    size_t used = objects_used(cache);
+    for (unsigned cpu = 0; !used && cache->arrays != &slab_no_array && cpu < percpu_cpus(); cpu++)
         flush(cache, per_cpu_of(cache->arrays, cpu), cache->limit, doomed);
-    while (!list_empty(&cache->lists[SLABS_FREE]))
+    while (!used && !list_empty(&cache->lists[SLABS_FREE]))
         doom_slab(cache, list_first(&cache->lists[SLABS_FREE], struct page, link), doomed);
-    size_t out = cache->objects_out;
     spin_unlock_irqrestore(&cache->lock, flags);
-    return out;
+    return used;
 }
 
+// The cache stays registered until nothing is left of it: until then an object's address must lead
+// to it, and its number must not become another's.
 int slab_cache_unmake(struct slab_cache *cache)
 {
     struct list doomed = LIST_INIT(doomed);
-    set_registered(cache, NULL); // the shrinker passes it by
-    size_t out = empty_cache(cache, &doomed);
-    release_all(cache->gfp, &doomed);
-    if (out) {
-        set_registered(cache, cache);
-        log_err("slab: %s: %zu objects are in use, the cache stays", cache->name, out);
+    size_t used = empty_cache(cache, &doomed);
+    if (used) {
+        log_err("slab: %s: %zu objects are in use, the cache stays", cache->name, used);
         return -EBUSY;
     }
+    release_all(cache->gfp, &doomed);
+    unregister_cache(cache); // from here on the shrinker passes it by
     if (cache->arrays != &slab_no_array)
         percpu_free(cache->arrays);
     slab_free(&cache_cache, cache);

@@ -6,7 +6,8 @@
 // free list. An object is freed by its address alone.
 //
 // Context: any with GFP_ATOMIC or GFP_NOWAIT; thread context with GFP_KERNEL. NULL when out of
-// memory. A free of what is no object is refused and logged; debug builds panic with a report.
+// memory. A free of what is no object is refused and logged; debug builds panic with a report. (In
+// RAM that was never handed out it faults: there are no page descriptors to look at.)
 
 #pragma once
 
@@ -21,9 +22,9 @@ struct slab_cache;
 
 // A cache of objects of `bytes` (at most KMALLOC_SLAB_MAX), aligned to `align` (0: 8; at most
 // PAGE_SIZE). `construct`, if any, runs once for each object when its slab is made, and a freed
-// object must be in the constructed state. `gfp` may name an account and GFP_DMA32: both hold for
-// all of the cache's slabs. `name` must outlive the cache. NULL: no memory, or a size or
-// alignment out of range.
+// object must be in the constructed state (so no GFP_ZERO, no kfree_rcu). `gfp` may name an account
+// and GFP_DMA32: both hold for all of the cache's slabs. `name` must outlive the cache. NULL: no
+// memory, or a size or alignment out of range.
 struct slab_cache *slab_cache_create(const char *name, size_t bytes, size_t align, unsigned gfp,
                                      void (*construct)(void *object));
 // -EBUSY while objects are in use, which it then says in the log; else the cache is gone.

@@ -120,8 +120,7 @@ static void set_free(const struct slab_cache *cache, void *object)
     track->state = STATE_FREE;
 }
 
-// ---- What slab.c and kmalloc.c call
-// --------------------------------------------------------------
+// ---- What slab.c and kmalloc.c call ----------------------------------------------------------
 
 // As if a caller had freed it; nobody did.
 void slab_debug_new(const struct slab_cache *cache, void *object)

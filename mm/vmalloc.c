@@ -17,6 +17,7 @@
 #include "core/debug/log.h"
 #include "core/debug/panic.h"
 #include "core/lib/rbtree.h"
+#include "core/sched/preempt.h"
 #include "core/sync/mutex.h"
 #include "core/sync/spinlock.h"
 #include "mm/account.h"
@@ -307,7 +308,7 @@ static void retire(struct area *area)
     totals.lazy_bytes += area->len;
     bool enough = totals.lazy_bytes > lazy_max_bytes;
     spin_unlock(&lock);
-    if (enough)
+    if (enough && !in_interrupt()) // as in callbacks of RCU; the next purge takes it along
         vmalloc_purge();
 }
 

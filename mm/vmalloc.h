@@ -18,7 +18,7 @@ int vmalloc_init(void); // once, from boot.c, after slab_init
 void *vmalloc(size_t bytes, unsigned gfp);
 // The same, at a multiple of `align`, a power of two.
 void *vmalloc_aligned(size_t bytes, size_t align, unsigned gfp);
-void vfree(const void *area); // NULL is allowed
+void vfree(const void *area); // NULL is allowed; also with softirqs off (kfree_rcu)
 // Usable bytes of the area that starts here; 0 if none does.
 size_t vmalloc_size(const void *area);
 static inline bool vmalloc_contains(const void *va)

@@ -2,7 +2,7 @@
 //
 // Packet pools: a stack of pointers per CPU over packets that live in large blocks. The packet
 // freed last is handed out first, while its lines are still in the cache. How many packets there
-// are is worked out in net/net.c; the blocks are never given back.
+// are is worked out in net/pool.c; the blocks are never given back.
 //
 // All packets belong to the boot CPU's pool as long as one CPU forwards. packet->pool is set so
 // that a CPU which frees a foreign packet can send it home.
@@ -11,6 +11,7 @@
 
 #include <string.h>
 
+#include "core/debug/panic.h"
 #include "mm/account.h"
 #include "mm/fault_inject.h"
 #include "mm/linear.h"
@@ -100,6 +101,7 @@ unsigned packet_alloc_bulk(struct packet **out, unsigned count)
 void packet_free_bulk(struct packet **packets, unsigned count)
 {
     struct packet_pool *pool = this_cpu_ptr(packet_pool);
+    debug_assert(count <= pool->total - pool->available); // else one was freed twice
     memcpy(&pool->stack[pool->available], packets, count * sizeof(*packets));
     pool->available += count;
 }

@@ -105,7 +105,7 @@ struct port {
     struct port_counters counters; // of the CPU that polls; read by anyone
 
     // Set by the network layer before the first start: the most packets that the driver may have
-    // in a receive or transmit ring, a power of two. The pool is made for that (net/net.c), so a
+    // in a receive or transmit ring, a power of two. The pool is made for that (net/pool.c), so a
     // port that holds as much as it may takes nothing from another. 0: not to be started.
     uint16_t ring;
 

@@ -108,15 +108,16 @@ static int read_item(uint32_t key, void *data, size_t len)
     if (!bus)
         return -EIO;
     int err = transfer(key << CONTROL_KEY_SHIFT | CONTROL_SELECT | CONTROL_READ, bus, len);
-    dma_unmap(&fw_cfg.dma, bus, len, DMA_FROM_DEVICE);
+    if (fw_cfg.present) // else the device may still write to a bounce buffer
+        dma_unmap(&fw_cfg.dma, bus, len, DMA_FROM_DEVICE);
     return err;
 }
 
-// The item in fresh memory with a NUL behind it; lock held. Memory that a dead device may still
-// write to is not given back.
+// The item in fresh memory with a NUL behind it, of whole cache lines (mm/dma.h); lock held. Memory
+// that a dead device may still write to is not given back.
 static int read_fresh(uint32_t key, size_t len, void **out)
 {
-    char *data = kmalloc(len + 1, GFP_KERNEL);
+    char *data = kmalloc(ALIGN_UP(len + 1, CACHE_LINE), GFP_KERNEL);
     if (!data)
         return -ENOMEM;
     int err = read_item(key, data, len);

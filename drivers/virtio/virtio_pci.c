@@ -124,9 +124,10 @@ static unsigned device_type(const struct pci_device *pci)
 // switch on, after the reset that ends whatever the device did before.
 static int start_device(struct virtio_device *vdev, const struct virtio_driver *driver)
 {
-    // VERSION_1 is a must (virtio_negotiate), and with it 64-bit addresses everywhere.
+    // VERSION_1 is a must (virtio_negotiate), and with it 64-bit addresses everywhere. Without
+    // memory for bounce buffers (-ENOMEM) what needs none still works.
     int err = dma_set_mask(&vdev->pci->dma, UINT64_MAX);
-    if (!err)
+    if (!err || err == -ENOMEM)
         err = map_structures(vdev);
     if (err)
         return err;

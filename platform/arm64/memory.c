@@ -36,6 +36,8 @@ void platform_linear_start(struct linear_start *start)
 mmio_t platform_early_device(paddr_t base)
 {
     const uint64_t bits = PTE_AF | PTE_UXN | PTE_PXN | PTE_ATTR_DEVICE;
+    if (base & ~(PTE_ADDR_MASK | (PAGE_BYTES - 1))) // the tree's word
+        return (mmio_t){0};
     unsigned index = (EARLY_DEVICE_BASE >> 21) & 511;
     early_image_l2[index] = pte_make_leaf(ALIGN_DOWN(base, BLOCK_BYTES), bits, 2);
     platform_pagetable_publish(EARLY_DEVICE_BASE, BLOCK_BYTES);

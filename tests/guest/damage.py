@@ -10,8 +10,8 @@ OUT, FREED = "out of bounds", "use after free"
 
 
 DAMAGE = {
-    "kmalloc-read-behind": Damage(OUT + ": read of 1 byte ", "0 bytes behind the object of 128 bytes",
-                                  "load"),
+    "kmalloc-read-behind": Damage(OUT + ": read of 1 byte ",
+                                  "0 bytes behind the object of 128 bytes", "load"),
     "kmalloc-write-behind": Damage(OUT + ": write of 1 byte ",
                                    "0 bytes behind the object of 128 bytes", "store"),
     "kmalloc-read-before": Damage(OUT, "object of 128 bytes .*, cache kmalloc-128", "load"),
@@ -35,7 +35,8 @@ DAMAGE = {
     "block-free": Damage(FREED, "a page that was freed", "load"),
     "vmalloc-behind": Damage(OUT, "0 bytes behind what may be touched", "store"),
     "vmalloc-free": Damage(FREED, "addresses of no area, or of a freed one", "load"),
-    "percpu-behind": Damage("(out of bounds|use after free)", "0 bytes behind what may be touched", "store"),
+    "percpu-behind": Damage("(out of bounds|use after free)",
+                            "0 bytes behind what may be touched", "store"),
     "stack-of-the-dead": Damage(FREED, "addresses of no area, or of a freed one", "load"),
     "wild": Damage("wild pointer", "memory that nobody has allocated", "store"),
     "stack-behind": Damage("stack " + OUT, '0 bytes behind the variable "buffer" of 13 bytes',

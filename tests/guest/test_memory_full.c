@@ -105,11 +105,15 @@ static bool time_goes_on(void)
     return ticks - before >= 3;
 }
 
+// Whether there is nothing more to be had. The page that the timer had and gave back lies on this
+// CPU's list, past the watermarks: it may come in between, but not again and again.
+static bool used_up(struct block **held, unsigned gfp) { return take(held, 0, gfp, 8) < 8; }
+
 static bool steps_to_nothing(struct block **held)
 {
     take_all(held, GFP_KERNEL);
     take_all(held, GFP_KERNEL | GFP_DMA32);
-    CHECK(!page_alloc(0, GFP_NOWAIT) && !page_alloc(0, GFP_KERNEL));
+    CHECK(used_up(held, GFP_NOWAIT) && used_up(held, GFP_KERNEL));
     CHECK(!vmalloc(64 * PAGE_SIZE, GFP_KERNEL));
     CHECK(zones_hold(false, false, 8) && zones_hold(true, false, 3));
     uint32_t with_memory = ticks_with_memory;
@@ -117,7 +121,7 @@ static bool steps_to_nothing(struct block **held)
 
     CHECK(take(held, 0, GFP_ATOMIC | GFP_DMA32, UINT64_MAX) > 0);
     take_all(held, GFP_ATOMIC);
-    CHECK(!page_alloc(0, GFP_ATOMIC) && zones_hold(false, false, 4) && free_pages() > 0);
+    CHECK(used_up(held, GFP_ATOMIC) && zones_hold(false, false, 4) && free_pages() > 0);
 
     CHECK(take(held, 0, GFP_RESERVE, UINT64_MAX) > 0);
     CHECK(free_pages() == 0 && !page_alloc(0, GFP_RESERVE));

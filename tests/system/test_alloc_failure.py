@@ -429,7 +429,7 @@ ENDED = re.compile(f"system halted|{NO_CONSOLE.pattern}|{PROMPT.pattern}")
 # A fault report, which is not what a failed request may end in.
 FAULT = re.compile(r"unmapped address|read-only page|instruction|stack (protector|overflow)"
                    r"|execution of data|exception")
-SAID = re.compile(r"error -12|no memory|out of memory|without", re.I)
+SAID = re.compile(r"error -12|no memory|too little memory|out of memory|without", re.I)
 LIMIT_START_S = 60
 
 

@@ -488,6 +488,21 @@ static void bus_offset(void **state)
     assert_null(dma_alloc(&dev, 100, &bus));
 }
 
+// A window at the end of the bus's addresses, that of a tree that lies: nothing behind it is within
+// reach because its bus address has wrapped. A port's packets need no window that starts below RAM.
+static void odd_windows(void **state)
+{
+    (void)state;
+    struct dma_device dev = {
+        .mask = UINT64_MAX, .bus_last = UINT64_MAX, .bus_offset = 0 - 0x10000ULL, .first = 0};
+    assert_true(dma_reaches(&dev, 0x8000, 0x1000));
+    assert_false(dma_reaches(&dev, 0x20000, 0x1000));
+    dev = (struct dma_device){.mask = UINT32_MAX, .first = LOW};
+    assert_int_equal(dma_reach(&dev), UINT32_MAX);
+    dev.first = LOW + PAGE_SIZE;
+    assert_int_equal(dma_reach(&dev), 0);
+}
+
 // ---- Bounce buffers ----------------------------------------------------------------------------
 
 static void no_pool_without_need(void **state)
@@ -701,6 +716,7 @@ int main(void)
         TEST(mask_to_the_byte),
         TEST(maintenance_by_direction),
         TEST(bus_offset),
+        TEST(odd_windows),
         TEST(no_pool_without_need),
         TEST(bounced_both_ways),
         TEST(exhaustion),

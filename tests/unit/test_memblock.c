@@ -79,6 +79,9 @@ static void full_table(void **state)
     assert_int_equal(memblock_add(0x10000000, 0x1000), -ENOSPC);
     assert_int_equal(memblock_add(0x10000, 0x2000), 0); // merges: needs no room
     assert_int_equal(memblock_memory_bytes(), (MEMBLOCK_MAX_RANGES + 1) * 0x1000);
+    memblock_add(0x10000, 0x3000);
+    assert_int_equal(memblock_remove(0x11000, 0x1000), -ENOSPC); // a hole needs room
+    assert_true(memblock_is_memory(0x10000, 0x3000));
 }
 
 // Of reservations none is forgotten: the smallest gap is given up instead.

@@ -292,6 +292,19 @@ static void usable_memory(void **state)
     EXPECT_MEMORY({0x40100000, 0x3f00000}, {0x60000000, 0x1100000});
 }
 
+// Two ranges, as for a crash kernel's low and high memory: what is in neither goes.
+static void several_usable_ranges(void **state)
+{
+    (void)state;
+    open_tree(1, 1);
+    memory_node("memory@40000000", 0x40000000, 0x10000000);
+    begin("chosen");
+    WORDS("linux,usable-memory-range", 0x4c000000, 0x1000000, 0x40100800, 0x2000000);
+    end();
+    assert_true(build());
+    EXPECT_MEMORY({0x40101000, 0x1fff000}, {0x4c000000, 0x1000000});
+}
+
 // The image stays, wherever the limit ends.
 static void limit_keeps_the_image(void **state)
 {
@@ -348,6 +361,7 @@ static void fixed_reservations(void **state)
     end();
     reserved_node("image", 0x40200000, 0x1000, true); // must not vanish
     reserved_node("tree", 0x48000000, 0x1000, true);
+    reserved_node("tail", 0x48000ff0, 0x10, true); // of its page, where the tree is not
     end();
     assert_true(build());
     assert_true(taken(0x41000000, 0x1000));
@@ -744,6 +758,7 @@ int main(void)
         TEST(beyond_the_linear_map),
         TEST(no_memory),
         TEST(usable_memory),
+        TEST(several_usable_ranges),
         TEST(limit_keeps_the_image),
         TEST(fixed_reservations),
         TEST(reservations_that_cannot_be_read),

@@ -318,6 +318,10 @@ static void bad_ranges(void **state)
     assert_int_equal(pagetable_map(WINDOW, 0, 0, PROT_RO), -EINVAL);
     assert_int_equal(pagetable_map(0 - PAGE_SIZE, 0, 2 * PAGE_SIZE, PROT_RO), -EINVAL);
     assert_int_equal(pagetable_map(WINDOW, 0 - PAGE_SIZE, 2 * PAGE_SIZE, PROT_RO), -EINVAL);
+    // No entry has room for so high an address: it would be something else's, or attributes.
+    assert_int_equal(pagetable_map(WINDOW, 1ULL << 53, PAGE_SIZE, PROT_RW), -EINVAL);
+    assert_int_equal(pagetable_map(WINDOW, (1ULL << 48) - PAGE_SIZE, 2 * PAGE_SIZE, PROT_RW),
+                     -EINVAL);
     assert_int_equal(pagetable_unmap(WINDOW, 0), -EINVAL);
     assert_int_equal(pagetable_protect(WINDOW, 5, PROT_RO), -EINVAL);
     assert_int_equal(arena_used, 0);

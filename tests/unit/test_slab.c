@@ -505,6 +505,47 @@ static void bad_frees_are_refused(void **state)
     slab_free(cache, object); // in a slab that is gone
 }
 
+// Somebody writes to a freed object, over the chain: what the chain held is lost, and only that.
+static void broken_chain(void **state)
+{
+    struct slab_cache *cache = slab_cache_create("hurt", 64, 0, 0, NULL);
+    const unsigned count = cache->objects[1];
+    (void)state;
+    for (unsigned i = 0; i < count; i++)
+        objects[i] = slab_alloc(cache, GFP_KERNEL);
+    for (unsigned i = 1; i < count; i++)
+        slab_free(cache, objects[i]);
+    slab_drain();
+    assert_int_equal(stats_of("hurt").slabs_partial, 1);
+    for (unsigned i = 1; i < count; i++)
+        *(uint64_t *)objects[i] = 0x123456789abcdef0;
+    for (unsigned i = 1; i < 4 * count; i++) {
+        assert_non_null(objects[i] = slab_alloc(cache, GFP_KERNEL));
+        for (unsigned k = 0; k < i; k++)
+            assert_ptr_not_equal(objects[k], objects[i]);
+    }
+    for (unsigned i = 0; i < 4 * count; i++)
+        slab_free(cache, objects[i]);
+    check_sums("hurt");
+    assert_int_equal(stats_of("hurt").objects_used, count - 2); // no one will ever free them
+    assert_int_equal(slab_cache_destroy(cache), -EBUSY);
+}
+
+// A cache whose objects are in use is found by their addresses at any moment of the attempt.
+static void destruction_leaves_what_is_used(void **state)
+{
+    struct slab_cache *cache = slab_cache_create("busy", 100, 0, 0, NULL);
+    (void)state;
+    void *object = slab_alloc(cache, GFP_KERNEL), *cached = slab_alloc(cache, GFP_KERNEL);
+    slab_free(cache, cached);
+    struct slab_stats before = stats_of("busy");
+    assert_int_equal(slab_cache_destroy(cache), -EBUSY);
+    struct slab_stats after = stats_of("busy");
+    assert_memory_equal(&before, &after, sizeof(before)); // CPUs' arrays are theirs
+    slab_free(cache, object);
+    assert_int_equal(slab_cache_destroy(cache), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -514,6 +555,7 @@ int main(void)
         cmocka_unit_test(named_caches),
         cmocka_unit_test(constructor_survives),
         cmocka_unit_test(destruction),
+        cmocka_unit_test(destruction_leaves_what_is_used),
         cmocka_unit_test(cache_limit),
         cmocka_unit_test(array_is_filled_in_batches),
         cmocka_unit_test(array_is_emptied_in_batches),
@@ -527,6 +569,7 @@ int main(void)
         cmocka_unit_test(dma32),
         cmocka_unit_test(bad_frees_are_refused),
         cmocka_unit_test(exhaustion_and_recovery),
+        cmocka_unit_test(broken_chain),
     };
     return cmocka_run_group_tests(tests, start, NULL);
 }

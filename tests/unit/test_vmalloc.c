@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "core/sched/preempt.h"
 #include "host/host.h"
 #include "mm/account.h"
 #include "mm/linear.h"
@@ -100,6 +101,22 @@ static void guard_pages(void **state)
 }
 
 // ---- Lazy unmapping --------------------------------------------------------------------------
+
+// Where softirqs are off, as in callbacks of RCU, nobody may wait for a purge: the next one serves.
+static void freed_with_softirqs_off(void **state)
+{
+    (void)state;
+    void *large = vmalloc(MIB(5), GFP_KERNEL), *other = vmalloc(PAGE_SIZE, GFP_KERNEL);
+    uint64_t purges = totals().purges;
+    softirq_disable();
+    vfree(large);
+    softirq_enable();
+    assert_int_equal(totals().purges, purges);
+    assert_int_equal(totals().lazy_bytes, MIB(5));
+    vfree(other);
+    assert_int_equal(totals().purges, purges + 1);
+    assert_int_equal(totals().lazy_bytes, 0);
+}
 
 static void one_invalidation_for_many(void **state)
 {
@@ -406,6 +423,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(guard_pages),
+        TEST(freed_with_softirqs_off),
         TEST(one_invalidation_for_many),
         TEST(purge_by_amount),
         TEST(purge_for_memory),
