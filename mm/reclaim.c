@@ -2,7 +2,7 @@
 //
 // Reclaim: how much each shrinker is asked for, the thread that asks before memory is short, and
 // the guard against asking from inside a shrinker. One thread at a time asks; others that come
-// meanwhile wait a moment and look for memory again.
+// meanwhile wait until it is done and look for memory again.
 
 #include "mm/reclaim.h"
 
@@ -14,7 +14,6 @@
 
 #define ELIGIBLE (1 << RECLAIM_PRIORITY_MAX) // of so many pages, ELIGIBLE >> priority are looked at
 #define FREEABLE_MAX (1ULL << 40)            // keeps the arithmetic inside 64 bits
-#define BUSY_WAIT_NS 1000000                 // another thread reclaims
 #define FRUITLESS_WAIT_NS 100000000          // nothing to be had: not at once again
 #define BACKGROUND_RUNS_MAX 64
 
@@ -119,7 +118,8 @@ size_t reclaim_run(unsigned priority)
     if (reclaim_is_mine())
         return 0;
     if (mutex_trylock(&reclaim_mutex)) {
-        thread_sleep_ns(BUSY_WAIT_NS);
+        mutex_lock(&reclaim_mutex); // what the other's run brings is there when it is over
+        mutex_unlock(&reclaim_mutex);
         return 0;
     }
     bool background = thread && thread == thread_current();

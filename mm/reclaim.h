@@ -18,7 +18,8 @@
 
 struct shrinker {
     const char *name;
-    // How many objects could go. Thread context, may not allocate with GFP_KERNEL.
+    // Both: thread context; no GFP_KERNEL, and no lock that anybody holds while asking with it.
+    // How many objects could go.
     size_t (*count)(struct shrinker *shrinker);
     // Frees up to `count` objects, returns how many it freed, or SHRINK_STOP: no use to go on now.
     size_t (*scan)(struct shrinker *shrinker, size_t count);
