@@ -19,20 +19,11 @@
 #include "core/lib/dt.h"
 #include "mm/dma.h"
 #include "mm_ram.h"
+#include "write_tree.h"
 
 #define BLOB_MAX 8192
 
-static char blob[BLOB_MAX] __attribute__((aligned(8)));
-
-static void words(const char *name, size_t count, const uint32_t *values)
-{
-    uint32_t be[32];
-    for (size_t i = 0; i < count; i++)
-        be[i] = cpu_to_fdt32(values[i]);
-    assert_int_equal(fdt_property(blob, name, be, (int)(count * 4)), 0);
-}
-#define WORDS(name, ...) \
-    words(name, sizeof((uint32_t[]){__VA_ARGS__}) / 4, (uint32_t[]){__VA_ARGS__})
+static char room[BLOB_MAX] __attribute__((aligned(8)));
 
 // A bus with one cell of address and size; `ranges` follow.
 static void open_bus(const char *name, uint32_t cells)
@@ -44,6 +35,7 @@ static void open_bus(const char *name, uint32_t cells)
 
 static void open_tree(void)
 {
+    blob = room;
     fdt_create(blob, BLOB_MAX);
     fdt_finish_reservemap(blob);
     fdt_begin_node(blob, "");
@@ -56,14 +48,14 @@ static struct dma_device seen_at(const char *device)
     const char *reason;
     struct dma_device dev;
     assert_int_equal(fdt_finish(blob), 0);
-    assert_int_equal(dt_init(blob, sizeof(blob), &reason), 0);
+    assert_int_equal(dt_init(blob, BLOB_MAX, &reason), 0);
     const struct dt_node *node = dt_by_path(device);
     assert_non_null(node);
     dma_from_tree(&dev, node, dt_parent(node));
     return dev;
 }
 
-static void end(unsigned levels)
+static void end_levels(unsigned levels)
 {
     while (levels--)
         fdt_end_node(blob);
@@ -76,7 +68,7 @@ static void nothing_said(void **state)
     open_bus("bus", 1);
     fdt_property(blob, "dma-ranges", "", 0); // unchanged
     fdt_begin_node(blob, "device");
-    end(3);
+    end_levels(3);
     struct dma_device dev = seen_at("/bus/device");
     assert_true(dev.mask == UINT64_MAX && !dev.bus_offset && !dev.first);
     assert_false(dev.coherent);
@@ -91,15 +83,15 @@ static void coherence(void **state)
     fdt_property(blob, "dma-coherent", "", 0);
     open_bus("inner", 1);
     fdt_begin_node(blob, "device");
-    end(1);
+    end_levels(1);
     fdt_begin_node(blob, "apart");
     fdt_property(blob, "dma-noncoherent", "", 0);
-    end(3);
+    end_levels(3);
     fdt_begin_node(blob, "alone");
     fdt_property(blob, "dma-coherent", "", 0);
-    end(1);
+    end_levels(1);
     fdt_begin_node(blob, "plain");
-    end(2);
+    end_levels(2);
     assert_true(seen_at("/snooping/inner/device").coherent);
     const struct dt_node *nodes[] = {dt_by_path("/snooping/inner/apart"), dt_by_path("/alone"),
                                      dt_by_path("/plain")};
@@ -117,7 +109,7 @@ static void one_window(void **state)
     open_bus("bus", 1);
     WORDS("dma-ranges", 0xc0000000, 0, 0x40000000, 0x3fffffff);
     fdt_begin_node(blob, "device");
-    end(3);
+    end_levels(3);
     struct dma_device dev = seen_at("/bus/device");
     assert_int_equal(dev.mask, 0xfffffffe);
     assert_int_equal(dev.bus_last, 0xfffffffe);
@@ -135,7 +127,7 @@ static void windows_on_top_of_each_other(void **state)
     open_bus("inner", 1);
     WORDS("dma-ranges", 0, 0x18000000, 0x20000000);
     fdt_begin_node(blob, "device");
-    end(4);
+    end_levels(4);
     struct dma_device dev = seen_at("/outer/inner/device");
     assert_int_equal(dev.first, 0x148000000); // device address 0
     assert_int_equal(dev.bus_last, 0x7ffffff);
@@ -150,7 +142,7 @@ static void largest_window(void **state)
     WORDS("dma-ranges", 0, 0, 0, 0x1000, 0x80000000, 0, 0x40000000, 0x40000000, 0x1000, 0, 0,
           0x1000);
     fdt_begin_node(blob, "device");
-    end(3);
+    end_levels(3);
     struct dma_device dev = seen_at("/bus/device");
     assert_int_equal(dev.first, 0x40000000);
     assert_int_equal(dev.bus_last, 0xbfffffff);
@@ -168,9 +160,9 @@ static void pci_window(void **state)
     WORDS("#size-cells", 2);
     WORDS("dma-ranges", 0x42000000, 0, 0x80000000, 0, 0, 0, 0x80000000);
     fdt_property(blob, "dma-coherent", "", 0);
-    end(2);
+    end_levels(2);
     assert_int_equal(fdt_finish(blob), 0);
-    assert_int_equal(dt_init(blob, sizeof(blob), &reason), 0);
+    assert_int_equal(dt_init(blob, BLOB_MAX, &reason), 0);
     const struct dt_node *host = dt_by_path("/pcie");
     dma_from_tree(&dev, host, host);
     assert_true(dev.coherent);
@@ -197,7 +189,7 @@ static void senseless_windows(void **state)
         open_bus("bus", 1);
         words("dma-ranges", 4, bad[i]);
         fdt_begin_node(blob, "device");
-        end(3);
+        end_levels(3);
         struct dma_device dev = seen_at("/bus/device");
         if (i == 1)
             assert_int_equal(dev.bus_last, 0x100000fff);
@@ -208,14 +200,14 @@ static void senseless_windows(void **state)
     open_bus("bus", 1);
     WORDS("dma-ranges", 1, 2, 3); // no whole window
     fdt_begin_node(blob, "device");
-    end(3);
+    end_levels(3);
     struct dma_device dev = seen_at("/bus/device");
     expect_nothing(&dev);
     open_tree();
     open_bus("bus", 0); // no cells
     WORDS("dma-ranges", 1, 2, 3);
     fdt_begin_node(blob, "device");
-    end(3);
+    end_levels(3);
     dev = seen_at("/bus/device");
     expect_nothing(&dev);
 }
@@ -239,7 +231,7 @@ static void random_windows(void **state)
         WORDS("#size-cells", 1);
         words("dma-ranges", 3, inner);
         fdt_begin_node(blob, "device");
-        end(4);
+        end_levels(4);
         struct dma_device dev = seen_at("/outer/inner/device");
         if (dev.first == UINT64_MAX)
             continue;

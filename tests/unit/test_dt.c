@@ -18,37 +18,15 @@
 #include <libfdt.h>
 
 #include "core/lib/dt.h"
+#include "write_tree.h"
 
 #define BLOB_MAX (256 * 1024)
 #define GIC 0x8005
 #define MSI 0x8006
 
-static char *blob; // being written, or finished
 static const char *reason;
 
 // ---- Writing trees -----------------------------------------------------------------------------
-
-static void words(const char *name, size_t count, const uint32_t *values)
-{
-    uint32_t be[32];
-    for (size_t i = 0; i < count; i++)
-        be[i] = cpu_to_fdt32(values[i]);
-    assert_int_equal(fdt_property(blob, name, be, (int)(count * 4)), 0);
-}
-#define WORDS(name, ...) \
-    words(name, sizeof((uint32_t[]){__VA_ARGS__}) / 4, (uint32_t[]){__VA_ARGS__})
-
-static void flag(const char *name) { assert_int_equal(fdt_property(blob, name, "", 0), 0); }
-static void text(const char *name, const char *value)
-{
-    assert_int_equal(fdt_property_string(blob, name, value), 0);
-}
-static void list(const char *name, const char *value, size_t len)
-{
-    assert_int_equal(fdt_property(blob, name, value, (int)len), 0);
-}
-static void begin(const char *name) { assert_int_equal(fdt_begin_node(blob, name), 0); }
-static void end(void) { assert_int_equal(fdt_end_node(blob), 0); }
 
 static void start(void)
 {

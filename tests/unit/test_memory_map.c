@@ -20,6 +20,7 @@
 #include "mm/memblock.c"
 #include "mm/memory_map.c"
 #include "mm_ram.h"
+#include "write_tree.h"
 
 #define BLOB_MAX 65536
 #define IMAGE_BYTES 0x80000ULL
@@ -48,25 +49,6 @@ void panic(const char *format, ...)
 }
 
 // ---- Writing trees -----------------------------------------------------------------------------
-
-static char *blob;
-
-static void words(const char *name, size_t count, const uint32_t *values)
-{
-    uint32_t be[32];
-    for (size_t i = 0; i < count; i++)
-        be[i] = cpu_to_fdt32(values[i]);
-    assert_int_equal(fdt_property(blob, name, be, (int)(count * 4)), 0);
-}
-#define WORDS(name, ...) \
-    words(name, sizeof((uint32_t[]){__VA_ARGS__}) / 4, (uint32_t[]){__VA_ARGS__})
-static void flag(const char *name) { assert_int_equal(fdt_property(blob, name, "", 0), 0); }
-static void text(const char *name, const char *value)
-{
-    assert_int_equal(fdt_property_string(blob, name, value), 0);
-}
-static void begin(const char *name) { assert_int_equal(fdt_begin_node(blob, name), 0); }
-static void end(void) { assert_int_equal(fdt_end_node(blob), 0); }
 
 static void cells(uint32_t address, uint32_t size)
 {
