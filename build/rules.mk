@@ -150,8 +150,8 @@ STRING_FLAGS := $(if $(call on,LLVM),,-fno-tree-loop-distribute-patterns)
 
 sources     = $(shell find $(wildcard $1) -name '*.[cS]' 2>/dev/null | LC_ALL=C sort)
 app_dir    := $(firstword $(wildcard apps/$(APP) tests/$(APP)))
-# What tests of failure need is not in other images, not even as a command.
-debug_only := mm/fault_inject.c apps/common/commands_debug.c
+# What only debug builds do is not in other images, not even as a command.
+debug_only := mm/fault_inject.c mm/gfp.c mm/slab_debug.c apps/common/commands_debug.c
 left_out   := $(if $(call on,DEBUG),,$(debug_only)) $(if $(kasan),,mm/kasan%) \
     $(if $(filter ubsan,$(sanitizer)),,core/debug/ubsan.c)
 kernel_src := $(filter-out $(left_out),$(call sources,$(PLATFORM_DIRS) core mm drivers net)) \

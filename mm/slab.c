@@ -450,12 +450,9 @@ void slab_free(struct slab_cache *cache, void *object)
 
 __noinline void slab_bad_free(const void *object, const void *caller)
 {
-#ifdef DEBUG
-    panic("slab: free of %p, which is no object (by %p)", object, caller);
-#else
-    (void)caller;
+    if (SLAB_DEBUG)
+        panic("slab: free of %p, which is no object (by %p)", object, caller);
     log_err("slab: free of %p, which is no object; ignored", object);
-#endif
 }
 
 // ---- Caches ----------------------------------------------------------------------------------

@@ -13,8 +13,6 @@
 #include "core/debug/symbols.h"
 #include "mm/kasan.h"
 
-#ifdef DEBUG
-
 #define POISON_USED 0x5a
 #define POISON_FREE 0x6b
 #define POISON_END 0xa5 // last byte of what is free
@@ -181,17 +179,6 @@ static void describe_track(const struct slab_cache *cache, const void *start,
     object->allocated = track->allocated;
     object->freed = track->freed;
 }
-
-#else
-
-static void describe_track(const struct slab_cache *cache, const void *start,
-                           struct slab_object *object)
-{
-    (void)start;
-    object->bytes = cache->object_bytes;
-}
-
-#endif
 
 // An address behind an object, or in front of the next one, counts as the former's.
 static bool describe_slab(const void *va, const struct page *page, struct slab_object *object)

@@ -12,14 +12,12 @@
 #include "mm/account.h"
 #include "mm/page_alloc.h"
 #include "mm/slab.h"
+#include "mm/slab_debug.h"
 #include "tests/guest/guest.h"
 
 #define LIMIT MIB(6)
-#ifdef DEBUG // red zones and a record of each object
-#define TAKEN_UP(bytes) (2 * (bytes) + 192)
-#else
-#define TAKEN_UP(bytes) (bytes)
-#endif
+// Debug builds add red zones and a record to each object.
+#define TAKEN_UP(bytes) (SLAB_DEBUG ? 2 * (bytes) + 192 : (bytes))
 
 // Compilers know malloc and realloc, and would guess; so all sizes come from here, and the object
 // whose realloc fails, or stays, is still good.

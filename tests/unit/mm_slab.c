@@ -9,8 +9,10 @@
 
 #include "mm/kmalloc.c"
 #include "mm/slab.c"
-#include "mm/slab_debug.c"
 #include "mm/slab_shape.c"
+#ifdef DEBUG // as in the images
+#include "mm/slab_debug.c"
+#endif
 
 #define AREA_BYTES MIB(8) // of each of the areas in the window
 #define AREAS 2

@@ -50,17 +50,12 @@ static void map_image(void)
     }
 }
 
-// The shadow of the image, which is part of it: functions that have such shadow mark their frames
-// there from the first one on. One table is enough.
 static void map_shadow(void)
 {
-    const uint64_t shadow = ARCH_IMAGE_BASE / 8 + ARCH_KASAN_OFFSET;
-    set_table(kernel_root_table, shadow, 0, shadow_l1);
-    set_table(shadow_l1, shadow, 1, shadow_l2);
-    set_table(shadow_l2, shadow, 2, shadow_l3);
-    for (unsigned n = 0; n < sizeof(kasan_image_shadow) / PAGE_BYTES; n++)
-        shadow_l3[n] =
-            pte_make_leaf((uintptr_t)kasan_image_shadow + n * PAGE_BYTES, prot_bits[IMAGE_RW], 3);
+    set_table(kernel_root_table, IMAGE_SHADOW, 0, shadow_l1);
+    set_table(shadow_l1, IMAGE_SHADOW, 1, shadow_l2);
+    set_table(shadow_l2, IMAGE_SHADOW, 2, shadow_l3);
+    image_fill_shadow_table(shadow_l3, prot_bits[IMAGE_RW]);
 }
 
 void early_map(void)
